@@ -1,0 +1,70 @@
+# Two commands: `make serve` runs Vitrail, `make test` tests it. CI calls only these targets.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA_DIR ?= .vitrail
+CONFIG ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG),--config $(CONFIG))
+
+export OMP_WAIT_POLICY := passive
+
+.PHONY: serve ask test check format live bench docs lock clean
+
+serve: $(VENV)/.serve            ## Start the server; the first time it installs and pulls the default weights.
+	@$(BIN)/vitrail serve $(SERVE_FLAGS)
+
+ask: $(VENV)/.serve              ## make ask IMAGES="a.png b.jpg" Q="What is the total?"
+	@$(BIN)/vitrail ask --data-dir $(DATA_DIR) $(IMAGES) "$(Q)"
+
+test: $(VENV)/.dev               ## Run the tests; needs no network once installed.
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(VENV)/.dev              ## Format, lint, types, import contracts, generated docs.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.write_docs --check
+
+format: $(VENV)/.dev             ## Format and sort imports.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+live: $(VENV)/.dev               ## The guide's own programs, with official clients, against a running server.
+	@$(BIN)/python -m pytest -m live tests/live
+
+bench: $(VENV)/.dev              ## Measure; prints ratios to peers in the same run.
+	@$(BIN)/python -m bench.ingest
+
+docs: $(VENV)/.dev               ## Write the generated parts of docs/.
+	@$(BIN)/python -m tools.write_docs
+
+lock: $(VENV)/.dev               ## Resolve the dependencies anew into requirements/*.txt.
+	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/serve.txt requirements/serve.in pyproject.toml
+	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/dev.txt requirements/dev.in --extra dev --constraint requirements/serve.txt pyproject.toml
+
+LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header --no-annotate
+
+clean:                           ## Remove what was installed and built, not the data.
+	rm -rf $(VENV) build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vitrail needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	@echo "Making the environment $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) || (echo "Python cannot make environments here; on Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1)
+
+$(VENV)/.serve: requirements/serve.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the server needs (about 150 MB, hashes checked) ..."
+	@$(PIP) --require-hashes -r requirements/serve.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the tests need (hashes checked) ..."
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.serve

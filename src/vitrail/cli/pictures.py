@@ -1,0 +1,26 @@
+"""Turn what a user names on the command line (a file or a web address) into an image reference."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from vitrail.domain.errors import InvalidArgument
+from vitrail.domain.pictures import Detail, ImageReference
+
+
+def image_url(name: str) -> str:
+    """Return a web address as it is, and a file as a data URI; raises InvalidArgument for a file that is not there."""
+    if name.startswith(("http://", "https://", "data:")):
+        return name
+    path = Path(name)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidArgument(f"The image {name} cannot be read: {error.strerror}.") from error
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
+
+
+def image_reference(name: str, detail: Detail) -> ImageReference:
+    """Return the reference of an image named on the command line."""
+    return ImageReference(url=memoryview(image_url(name).encode()), detail=detail, where=name)

@@ -1,0 +1,1 @@
+"""Plain frozen values and pure rules of Vitrail; imports the standard library alone."""

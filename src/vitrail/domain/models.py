@@ -1,0 +1,44 @@
+"""A model as a key sees it: name, aliases, modalities, prices and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Modality(StrEnum):
+    """What a model takes in or gives out."""
+
+    TEXT = "text"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Prices in the API's unit: USD cents per 100 million tokens."""
+
+    prompt_text: int = 0
+    prompt_image: int = 0
+    cached_prompt_text: int = 0
+    completion_text: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that the server offers; `context_tokens` counts text and image tokens of a prompt and its answer."""
+
+    id: str
+    engine: str
+    created: int  # Unix seconds
+    aliases: tuple[str, ...] = ()
+    input_modalities: tuple[Modality, ...] = (Modality.TEXT, Modality.IMAGE)
+    output_modalities: tuple[Modality, ...] = (Modality.TEXT,)
+    context_tokens: int = 8192
+    reasoning: bool = False
+    prices: Prices = Prices()
+    owned_by: str = "vitrail"
+    version: str = "1.0.0"
+
+    def answers_to(self, name: str) -> bool:
+        """Tell whether `name` is this model's id or one of its aliases."""
+        return name == self.id or name in self.aliases

@@ -1,0 +1,1 @@
+"""What generates answers: one seam (`base`), a lazy registry, one file or folder per engine."""

@@ -1,0 +1,165 @@
+"""The engine seam: a prepared prompt goes in, pieces of text come out.
+
+An engine never sees a client's bytes or URLs: pictures arrive decoded, upright and bounded. Implementations are made by
+`app.py` through `registry`; `slots.Slots` wraps any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolCall, ToolChoice
+from vitrail.domain.completion import FinishReason, TokenLogprob
+from vitrail.domain.pictures import PreparedImage
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMessage:
+    """A turn of the conversation with its pictures prepared, parts in the order sent."""
+
+    role: Role
+    parts: tuple[TextPart | PreparedImage, ...]
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the text parts of the message, joined by line ends."""
+        return "\n".join(p.text for p in self.parts if isinstance(p, TextPart))
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Everything that an engine is asked, but for the sampling."""
+
+    messages: tuple[PromptMessage, ...]
+    response_format: JsonFormat | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool = True
+    reasoning_effort: str | None = None
+
+    @property
+    def images(self) -> tuple[PreparedImage, ...]:
+        """Return every picture of the prompt, in order."""
+        return tuple(p for m in self.messages for p in m.parts if isinstance(p, PreparedImage))
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """Some text of the answer; `tokens` is how many tokens it counts as."""
+
+    text: str
+    tokens: int = 1
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPiece:
+    """Some text of the model's reasoning, which is not part of the answer."""
+
+    text: str
+    tokens: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallPiece:
+    """One whole function call."""
+
+    call: ToolCall
+    tokens: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FinishPiece:
+    """The last piece: why it ended and, where the engine knows better, its own counts for the whole answer.
+
+    `completion_tokens` leaves out reasoning. `engine_prompt_tokens` (what the engine really used, pictures included)
+    goes to metrics and logs only; the client is billed by the tile plan.
+    """
+
+    reason: FinishReason
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int = 0
+    engine_prompt_tokens: int | None = None
+
+
+Piece = TextPiece | ReasoningPiece | ToolCallPiece | FinishPiece
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a text as the engine's tokenizer cuts it; `text` may be part of a character, so bytes are kept."""
+
+    id: int
+    text: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do; a request for more is refused before anything is generated.
+
+    `picture_long_edge_px`: None means that it wants the tile plan's fitted picture; a number, that it wants the whole
+    picture scaled down (never up) until its longer edge is at most that long.
+    """
+
+    images: bool
+    logprobs: bool = False
+    structured: bool = False
+    tools: bool = False
+    reasoning: bool = False
+    picture_long_edge_px: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the engine can take a request now; `detail` is for operators, never for clients."""
+
+    ready: bool
+    detail: str = ""
+
+
+class Engine(Protocol):
+    """What generates. `generate` ends with one FinishPiece; closing the generator cancels the generation.
+
+    Raises `domain.errors.Unavailable` when the engine cannot answer now, `InvalidArgument` for what it refuses.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what this engine can do; constant once started."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Return text that changes when engine, weights or answer-changing settings change, and only then."""
+        ...
+
+    async def start(self) -> None:
+        """Make the engine ready to generate, or raise Unavailable."""
+        ...
+
+    async def close(self) -> None:
+        """End generations and free everything; safe to call twice."""
+        ...
+
+    async def health(self) -> Health:
+        """Return whether a request could be taken now, without generating."""
+        ...
+
+    async def count_text_tokens(self, prompt: Prompt) -> int:
+        """Return the tokens of the prompt's text, chat template included, pictures not counted."""
+        ...
+
+    async def tokenize(self, text: str) -> tuple[Token, ...]:
+        """Return the tokens of plain text, no template and no special tokens added."""
+        ...
+
+    def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
+        """Yield the pieces of one answer in order, the last one a FinishPiece."""
+        ...

@@ -1,0 +1,79 @@
+"""Serve an ASGI app on uvicorn: bind first, say when connections are taken, drain on SIGTERM. Called by `serve`."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import ASGIApp
+
+
+class ServerOptions(BaseModel):
+    """How the process takes connections and lets go of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_connections: int = Field(2000, ge=1, description="Connections at once; above it, requests are refused with 503.")
+    drain_seconds: int = Field(30, ge=0, description="After SIGTERM, how long running answers may take to end.")
+
+
+class PortTaken(Exception):
+    """The address cannot be listened on; the text says why."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that calls `on_ready` once it takes connections, and can be asked whether it is ending."""
+
+    def __init__(self, config: uvicorn.Config, *, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._on_ready()
+
+
+def make_server(
+    app: ASGIApp, options: ServerOptions, *, idle_seconds: float, header_bytes: int, on_ready: Callable[[], None]
+) -> Server:
+    """Return a server for `app`; `serve(sockets=[...])` runs it until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=int(idle_seconds),
+        timeout_graceful_shutdown=options.drain_seconds,
+        limit_concurrency=options.max_connections,
+        h11_max_incomplete_event_size=header_bytes,
+    )
+    return Server(config, on_ready=on_ready)
+
+
+def bind_listener(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the address, so that a taken port is known before anything slow; raises PortTaken."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        taken = error.errno == errno.EADDRINUSE
+        why = "is taken; choose another with --port (make serve PORT=...)" if taken else f"cannot be used: {error.strerror}"
+        raise PortTaken(f"Port {port} on {host} {why}.") from error
+    listener.setblocking(False)
+    return listener
+
+
+def listener_url(listener: socket.socket) -> str:
+    """Return the base URL of what listens there, without a path."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

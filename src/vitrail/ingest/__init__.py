@@ -1,0 +1,1 @@
+"""An image reference -> a prepared image: fetch, sniff, tile, decode."""

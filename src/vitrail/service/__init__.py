@@ -1,0 +1,1 @@
+"""The use cases: where the steps of a request are put in order."""

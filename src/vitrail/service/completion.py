@@ -1,0 +1,264 @@
+"""THE path of a chat completion: prepare -> generate -> settle. Every surface's answers come from here.
+
+`Completions.open` does everything that may still be refused with a status, up to the engine's first piece. What it
+returns is a stream of chunks; the plain answer is that stream, folded. Knows nothing of JSON, protobuf or HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from vitrail.domain.chat import ChatRequest, ImagePart, Message
+from vitrail.domain.completion import Chunk, Completion, CompletionHead, Usage, fold_chunks
+from vitrail.domain.keys import Grant
+from vitrail.domain.models import Model
+from vitrail.domain.pictures import PreparedImage
+from vitrail.domain.settlement import CompletionStatus, Settlement, count_cost_ticks
+from vitrail.engines.base import (
+    Engine,
+    FinishPiece,
+    Piece,
+    Prompt,
+    PromptMessage,
+    ReasoningPiece,
+    TextPiece,
+    ToolCallPiece,
+)
+from vitrail.ingest.prepare import Ingest
+from vitrail.service.catalog import Catalog
+from vitrail.service.generation import generate_choices
+from vitrail.service.ledger import Ledger
+from vitrail.service.refusals import check_capabilities, check_context
+from vitrail.telemetry import Metrics
+
+
+@dataclass(slots=True)
+class Timing:
+    """Where a request's time went, in milliseconds; filled while it runs."""
+
+    prepare_ms: float | None = None
+    first_piece_ms: float | None = None
+    total_ms: float | None = None
+
+
+class ChunkStream:
+    """The chunks of a running completion. Closing it, also unread, cancels the engine and settles what was sent."""
+
+    def __init__(self, first: Chunk, rest: AsyncGenerator[Chunk, None]) -> None:
+        self._first: Chunk | None = first
+        self._rest = rest
+
+    def __aiter__(self) -> ChunkStream:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return await anext(self._rest)
+
+    async def aclose(self) -> None:
+        """End the completion; safe to call twice."""
+        await self._rest.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCompletion:
+    """A completion whose first piece is here."""
+
+    head: CompletionHead
+    prompt_usage: Usage
+    chunks: ChunkStream = field(repr=False)
+    timing: Timing
+
+    async def fold(self) -> Completion:
+        """Read all chunks and return the whole completion."""
+        async with aclosing(self.chunks) as chunks:
+            return fold_chunks(self.head, [chunk async for chunk in chunks], prompt=self.prompt_usage)
+
+
+class Completions:
+    """Answer chat requests. `engines` maps a model's id to its engine, already wrapped in slots."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        ingest: Ingest,
+        engines: Mapping[str, Engine],
+        ledger: Ledger,
+        metrics: Metrics,
+        new_id: Callable[[], str],
+        monotonic: Callable[[], float],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._catalog = catalog
+        self._ingest = ingest
+        self._engines = engines
+        self._ledger = ledger
+        self._metrics = metrics
+        self._new_id = new_id
+        self._monotonic = monotonic
+        self._now = now
+
+    async def open(self, request: ChatRequest, grant: Grant) -> OpenCompletion:
+        """Check, prepare and start the generation; return with the first piece at hand.
+
+        Raises any Failure: nothing was sent yet, so a surface can answer with its status.
+        """
+        started = self._monotonic()
+        self._ledger.check_room()
+        model = self._catalog.resolve(request.model, grant)
+        engine = self._engines[model.id]
+        check_capabilities(request, model, engine.capabilities)
+        prompt, usage = await self._prepare(request, grant, model, engine)
+        timing = Timing(prepare_ms=(self._monotonic() - started) * 1000)
+        head = CompletionHead(
+            id=self._new_id(),
+            created=int(self._now().timestamp()),
+            model=model.id,
+            system_fingerprint=self._catalog.fingerprint(model),
+        )
+        run = _Run(model=model, grant=grant, head=head, usage=usage, timing=timing, started=started, n=request.n)
+        chunks = self._chunks(run, generate_choices(engine, prompt, request.sampling, n=request.n))
+        first = await anext(chunks)
+        timing.first_piece_ms = (self._monotonic() - started) * 1000
+        return OpenCompletion(head=head, prompt_usage=usage, chunks=ChunkStream(first, chunks), timing=timing)
+
+    async def _prepare(self, request: ChatRequest, grant: Grant, model: Model, engine: Engine) -> tuple[Prompt, Usage]:
+        """Measure, check the context window, then decode; return the prompt and its usage."""
+        measured = await self._ingest.measure(request.image_references)
+        image_tokens = sum(image.plan.image_tokens for image in measured)
+        text_tokens = await engine.count_text_tokens(_prompt(request, ()))
+        check_context(text_tokens=text_tokens, image_tokens=image_tokens, model=model)
+        prepared = await self._ingest.prepare(
+            measured, team_id=grant.team_id, long_edge_px=engine.capabilities.picture_long_edge_px
+        )
+        return _prompt(request, prepared), Usage(text_tokens=text_tokens, image_tokens=image_tokens)
+
+    async def _chunks(self, run: _Run, pieces: AsyncGenerator[tuple[int, Piece], None]) -> AsyncGenerator[Chunk, None]:
+        """Turn pieces into chunks with usage counted up to each; settle once, whatever happens.
+
+        The last chunk is yielded after the settlement, so an answer that arrived whole is one that was recorded.
+        """
+        status = CompletionStatus.FAILED
+        try:
+            async with aclosing(pieces):
+                async for index, piece in pieces:
+                    chunk = run.chunk(index, piece)
+                    if run.is_finished:
+                        await asyncio.shield(self._settle(run, CompletionStatus.FINISHED))
+                    yield chunk
+        except (GeneratorExit, asyncio.CancelledError):
+            status = CompletionStatus.CANCELLED
+            raise
+        finally:
+            await asyncio.shield(self._settle(run, status))
+
+    async def _settle(self, run: _Run, status: CompletionStatus) -> None:
+        """Record the run's usage, unless that was done or no piece ever came."""
+        if run.settled or not run.counted:
+            return
+        run.settled = True
+        run.timing.total_ms = (self._monotonic() - run.started) * 1000
+        self._metrics.observe_completion(run.model.id, status, run.usage, run.timing.first_piece_ms)
+        await self._ledger.settle(
+            Settlement(
+                completion_id=run.head.id,
+                request_id=run.grant.request_id,
+                team_id=run.grant.team_id,
+                api_key_id=run.grant.key.id,
+                endpoint=run.grant.endpoint,
+                model=run.model.id,
+                status=status,
+                at=self._now(),
+                usage=run.usage,
+                cost_ticks=count_cost_ticks(run.usage, run.model.prices),
+                client_ip=run.grant.client_ip,
+            )
+        )
+
+
+@dataclass(slots=True)
+class _Run:
+    """One completion under way, with its usage so far."""
+
+    model: Model
+    grant: Grant
+    head: CompletionHead
+    usage: Usage
+    timing: Timing
+    started: float
+    n: int
+    counted: dict[int, tuple[int, int]] = field(default_factory=dict)  # choice -> completion, reasoning tokens
+    finished: set[int] = field(default_factory=set)
+    settled: bool = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Tell whether every choice has its last piece."""
+        return len(self.finished) == self.n
+
+    def chunk(self, index: int, piece: Piece) -> Chunk:
+        """Count a piece and return it as a chunk of choice `index`."""
+        completion, reasoning = self.counted.get(index, (0, 0))
+        match piece:
+            case TextPiece() | ToolCallPiece():
+                completion += piece.tokens
+            case ReasoningPiece():
+                reasoning += piece.tokens
+            case FinishPiece():
+                completion = completion if piece.completion_tokens is None else piece.completion_tokens
+                reasoning = reasoning if piece.reasoning_tokens is None else piece.reasoning_tokens
+                self.finished.add(index)
+        self.counted[index] = (completion, reasoning)
+        self.usage = replace(
+            self.usage,
+            completion_tokens=sum(c for c, _ in self.counted.values()),
+            reasoning_tokens=sum(r for _, r in self.counted.values()),
+            cached_tokens=_cached_tokens(piece, self.usage),
+        )
+        return Chunk(
+            index=index,
+            usage=self.usage,
+            text=piece.text if isinstance(piece, TextPiece) else "",
+            reasoning=piece.text if isinstance(piece, ReasoningPiece) else "",
+            tool_calls=(piece.call,) if isinstance(piece, ToolCallPiece) else (),
+            logprobs=piece.logprobs if isinstance(piece, TextPiece) else (),
+            finish_reason=piece.reason if isinstance(piece, FinishPiece) else None,
+        )
+
+
+def _cached_tokens(piece: Piece, usage: Usage) -> int:
+    """Return how many prompt tokens were cached; an engine counts its own picture tokens, so text is the most."""
+    if isinstance(piece, FinishPiece):
+        return max(usage.cached_tokens, min(piece.cached_tokens, usage.text_tokens))
+    return usage.cached_tokens
+
+
+def _prompt(request: ChatRequest, images: tuple[PreparedImage, ...]) -> Prompt:
+    """Return the request as an engine's prompt; `images` in request order, or none to count text alone."""
+    left = iter(images)
+    return Prompt(
+        messages=tuple(_message(message, left) for message in request.messages),
+        response_format=request.response_format,
+        tools=request.tools,
+        tool_choice=request.tool_choice,
+        parallel_tool_calls=request.parallel_tool_calls,
+        reasoning_effort=request.reasoning_effort,
+    )
+
+
+def _message(message: Message, images: Iterator[PreparedImage]) -> PromptMessage:
+    parts = (next(images, None) if isinstance(part, ImagePart) else part for part in message.parts)
+    return PromptMessage(
+        role=message.role,
+        parts=tuple(part for part in parts if part is not None),
+        name=message.name,
+        tool_calls=message.tool_calls,
+        tool_call_id=message.tool_call_id,
+    )

@@ -1,0 +1,64 @@
+"""Count without generating: a text's tokens, and what each image of a request would be billed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vitrail.domain.chat import ChatRequest
+from vitrail.domain.keys import Grant
+from vitrail.domain.pictures import ImageFormat, TilePlan
+from vitrail.engines.base import Engine
+from vitrail.ingest.prepare import Ingest
+from vitrail.service.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """One token as `/v1/tokenize-text` shows it."""
+
+    token_id: int
+    string_token: str
+    token_bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTokens:
+    """What one image of a request is: its upright size, its tile plan and so its tokens."""
+
+    where: str
+    format: ImageFormat
+    width_px: int
+    height_px: int
+    plan: TilePlan
+
+
+class Tokens:
+    """Count tokens of text with a model's own tokenizer, and of images by the tile rule."""
+
+    def __init__(self, *, catalog: Catalog, ingest: Ingest, engines: Mapping[str, Engine]) -> None:
+        self._catalog = catalog
+        self._ingest = ingest
+        self._engines = engines
+
+    async def tokenize(self, *, model: str, text: str, grant: Grant) -> tuple[TokenView, ...]:
+        """Return the tokens of `text` by the tokenizer of `model`."""
+        engine = self._engines[self._catalog.resolve(model, grant).id]
+        return tuple(
+            TokenView(token_id=token.id, string_token=token.text, token_bytes=tuple(token.raw))
+            for token in await engine.tokenize(text)
+        )
+
+    async def image_tokens(self, request: ChatRequest, grant: Grant) -> tuple[ImageTokens, ...]:
+        """Return size, tile plan and tokens of every image, in order; no pixel is decoded."""
+        self._catalog.resolve(request.model, grant)
+        return tuple(
+            ImageTokens(
+                where=image.where,
+                format=image.format,
+                width_px=image.width_px,
+                height_px=image.height_px,
+                plan=image.plan,
+            )
+            for image in await self._ingest.measure(request.image_references)
+        )

@@ -1,0 +1,1 @@
+"""SQL and nothing but SQL: keys, completions and what must survive a restart."""

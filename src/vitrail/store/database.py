@@ -1,0 +1,87 @@
+"""Open the database and run SQL on it off the event loop. Knows connections and migrations, nothing of any table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+
+T = TypeVar("T")
+
+
+class DatabaseOptions(BaseModel):
+    """Where keys, usage and jobs are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field("", description="SQLAlchemy URL; empty means the SQLite file vitrail.db in the data directory.")
+    busy_seconds: float = Field(5.0, gt=0, description="How long a statement waits for another writer.")
+    readers: int = Field(4, ge=1, description="Threads that read at the same time.")
+
+
+class Database:
+    """An open database: many readers, and one writer at a time so that SQLite never meets itself."""
+
+    def __init__(self, engine: Engine, *, readers: int) -> None:
+        self._engine = engine
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="db-read")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="db-write")
+
+    def run(self, statement: Callable[[Connection], T]) -> T:
+        """Run `statement` in one transaction, on the calling thread; for the command line."""
+        with self._engine.begin() as connection:
+            return statement(connection)
+
+    async def read(self, statement: Callable[[Connection], T]) -> T:
+        """Run a reading `statement` on a reader thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.run, statement)
+
+    async def write(self, statement: Callable[[Connection], T]) -> T:
+        """Run a writing `statement` in one transaction on the writer thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self.run, statement)
+
+    def close(self) -> None:
+        """Let running statements end, then close every connection; safe to call twice."""
+        self._readers.shutdown()
+        self._writer.shutdown()
+        self._engine.dispose()
+
+
+def database_url(options: DatabaseOptions, data_dir: Path) -> str:
+    """Return the URL that is meant: the configured one, or the SQLite file in the data directory."""
+    return options.url or f"sqlite:///{data_dir / 'vitrail.db'}"
+
+
+def open_database(options: DatabaseOptions, *, data_dir: Path) -> Database:
+    """Open the database and bring its schema to the newest version; raises SQLAlchemy's errors."""
+    url = database_url(options, data_dir)
+    is_sqlite = make_url(url).get_backend_name() == "sqlite"
+    connect_args: dict[str, Any] = {"timeout": options.busy_seconds, "check_same_thread": False} if is_sqlite else {}
+    engine = create_engine(url, connect_args=connect_args, pool_pre_ping=not is_sqlite)
+    if is_sqlite:
+        event.listen(engine, "connect", _tune_sqlite)
+    upgrade_schema(engine)
+    return Database(engine, readers=options.readers)
+
+
+def upgrade_schema(engine: Engine, revision: str = "head") -> None:
+    """Run the migrations up to `revision`."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def _tune_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

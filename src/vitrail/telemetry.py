@@ -1,0 +1,97 @@
+"""Logs and metrics: structlog on stderr, one event a line, and Prometheus counters in a registry of their own.
+
+Never a key, an image, a URL or a prompt goes in here.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic import BaseModel, ConfigDict, Field
+
+from vitrail.domain.completion import Usage
+from vitrail.domain.settlement import CompletionStatus
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class LogOptions(BaseModel):
+    """What is logged, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level that is shown.")
+    format: Literal["console", "json"] = Field("console", description="Lines for people, or JSON for a log collector.")
+
+
+def configure_logging(options: LogOptions) -> None:
+    """Set up structlog for the whole process: stderr, UTC times, no colour unless it is a terminal."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if options.format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, options.level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+class Metrics:
+    """The server's Prometheus metrics, rendered by `/metrics`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = self._counter("vitrail_requests", "Requests by route and status.", "route", "status")
+        self._request_seconds = self._histogram("vitrail_request_seconds", "Time to the end of an answer.", "route")
+        self._completions = self._counter("vitrail_completions", "Completions and how they ended.", "model", "status")
+        self._tokens = self._counter("vitrail_tokens", "Billed tokens by model and kind.", "model", "kind")
+        self._first_piece_seconds = self._histogram("vitrail_first_piece_seconds", "Time to the first piece.", "model")
+
+    def observe_request(self, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(route, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def observe_completion(
+        self, model: str, status: CompletionStatus, usage: Usage, first_piece_ms: float | None
+    ) -> None:
+        """Count one settled completion."""
+        self._completions.labels(model, status.value).inc()
+        counts = {
+            "prompt_text": usage.text_tokens,
+            "prompt_image": usage.image_tokens,
+            "cached_prompt_text": usage.cached_tokens,
+            "completion": usage.completion_tokens,
+            "reasoning": usage.reasoning_tokens,
+        }
+        for kind, tokens in counts.items():
+            self._tokens.labels(model, kind).inc(tokens)
+        if first_piece_ms is not None:
+            self._first_piece_seconds.labels(model).observe(first_piece_ms / 1000)
+
+    def add_gauge(self, name: str, help_line: str, label: str) -> Gauge:
+        """Return a new gauge with one label, for a part that knows its own numbers."""
+        return Gauge(name, help_line, [label], registry=self.registry)
+
+    def _counter(self, name: str, help_line: str, *labels: str) -> Counter:
+        return Counter(name, help_line, labels, registry=self.registry)
+
+    def _histogram(self, name: str, help_line: str, *labels: str) -> Histogram:
+        return Histogram(name, help_line, labels, buckets=_SECONDS, registry=self.registry)
+
+    def render(self) -> tuple[bytes, str]:
+        """Return the metrics page and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
