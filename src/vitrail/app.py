@@ -51,7 +51,8 @@ async def open_runtime(
         database = open_database(settings.database, data_dir=settings.data_dir)
         stack.callback(database.close)
         metrics = Metrics()
-        ingest = await _open_ingest(settings, stack)
+        ingest = open_ingest(settings)
+        stack.push_async_callback(ingest.close)
         engines = {}
         for entry in settings.models:
             tell(f"Starting {entry.id} on the {entry.engine} engine ...")
@@ -61,12 +62,9 @@ async def open_runtime(
         yield runtime
 
 
-async def _open_ingest(settings: Settings, stack: AsyncExitStack) -> Ingest:
-    fetcher = Fetcher(settings.fetch)
-    workers = DecodeWorkers(settings.decode)
-    ingest = Ingest(settings.images, fetcher, workers)
-    stack.push_async_callback(ingest.close)
-    return ingest
+def open_ingest(settings: Settings) -> Ingest:
+    """Return the image ingest alone, which needs no engine; close it when done."""
+    return Ingest(settings.images, fetcher=Fetcher(settings.fetch), workers=DecodeWorkers(settings.decode))
 
 
 async def _start_engine(entry: ModelEntry, settings: Settings, stack: AsyncExitStack) -> Slots:

@@ -7,14 +7,15 @@ The only place where the environment is read. `list_settings` is the table itsel
 from __future__ import annotations
 
 import difflib
+import os
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
-from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from vitrail.engines.facts.options import FactsOptions
 from vitrail.engines.llama.options import LlamaOptions
@@ -22,6 +23,7 @@ from vitrail.engines.slots import SlotsOptions
 from vitrail.engines.upstream import UpstreamOptions
 from vitrail.engines.weights import WeightsOptions
 from vitrail.http_api.options import HttpOptions
+from vitrail.http_api.serving import ServerOptions
 from vitrail.ingest.fetch import FetchOptions
 from vitrail.ingest.prepare import IngestOptions
 from vitrail.ingest.workers import DecodeOptions
@@ -74,15 +76,14 @@ FACTS_MODEL = ModelEntry(
 )
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything that can be set, one group for each part."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="VITRAIL_", env_nested_delimiter="_", env_nested_max_split=1, extra="forbid", frozen=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     data_dir: Path = Field(Path(".vitrail"), description="Folder of the database and the weights.")
     http: HttpOptions = HttpOptions()
+    server: ServerOptions = ServerOptions()
     log: LogOptions = LogOptions()
     database: DatabaseOptions = DatabaseOptions()
     keys: KeyringOptions = KeyringOptions()
@@ -109,63 +110,81 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the settings table; `group` is empty for a setting of its own."""
+    """One row of the settings table; `path` leads to it from Settings, such as ("fetch", "timeout_seconds")."""
 
-    group: str
-    name: str
-    type: str
+    path: tuple[str, ...]
+    is_list: bool
     default: str
     description: str
 
     @property
+    def group(self) -> str:
+        """Return the table of the file it stands in; empty for a setting of its own."""
+        return ".".join(self.path[:-1])
+
+    @property
     def flag(self) -> str:
         """Return the command line flag."""
-        return "--" + "-".join(filter(None, (self.group, self.name))).replace("_", "-")
+        return "--" + "-".join(self.path).replace("_", "-")
 
     @property
     def variable(self) -> str:
         """Return the environment variable."""
-        return "_".join(filter(None, ("VITRAIL", self.group.upper(), self.name.upper())))
+        return "_".join(("VITRAIL", *self.path)).upper()
+
+    def put(self, text: str, into: dict[str, Any]) -> None:
+        """Put a value given as text (lists with commas) at its place in nested settings."""
+        for name in self.path[:-1]:
+            into = into.setdefault(name, {})
+        into[self.path[-1]] = [item for item in text.split(",") if item] if self.is_list else text
 
 
 def list_settings() -> tuple[Setting, ...]:
     """Return the table of all settings but the models, in the order of the file."""
-    return tuple(_rows())
+    return tuple(_rows(Settings, ()))
 
 
 def load_settings(
-    *, file: Path | None = None, overrides: Mapping[str, Any] | None = None, flags: Sequence[str] = ()
+    *,
+    file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    flags: Sequence[str] = (),
+    environment: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Load the settings. `file` defaults to vitrail.toml if there is one; raises SettingsError.
 
     `overrides` is nested as the settings are; `flags` are further `--group-name VALUE` words of a command line.
+    Environment variables that no setting has are left alone: container platforms inject VITRAIL_* names of their own.
     """
-    if file is not None and not file.is_file():
-        raise SettingsError(f"There is no settings file {file}.")
-    merged = _merge(parse_flags(flags), overrides or {})
     source = file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
-
-    class _FromFile(Settings):
-        model_config = SettingsConfigDict(toml_file=source)
-
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
-
+    layers = (read_file(source), read_environment(environment), parse_flags(flags), overrides or {})
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = _merge(merged, layer)
     try:
-        return _FromFile(**merged)
+        return Settings.model_validate(merged)
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
         raise SettingsError("These settings cannot be used:\n" + "\n".join(lines)) from error
-    except ValueError as error:
+
+
+def read_file(source: Path | None) -> dict[str, Any]:
+    """Return the settings of a TOML file as they stand there; raises SettingsError."""
+    if source is None:
+        return {}
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise SettingsError(f"The settings file {source} cannot be read: {error}") from error
+
+
+def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings that the environment gives."""
+    out: dict[str, Any] = {}
+    for row in list_settings():
+        if row.variable in environment:
+            row.put(environment[row.variable], out)
+    return out
 
 
 def parse_flags(words: Sequence[str]) -> dict[str, Any]:
@@ -184,8 +203,7 @@ def parse_flags(words: Sequence[str]) -> dict[str, Any]:
             if not left:
                 raise SettingsError(f"The option {flag} needs a value.")
             value = left.pop(0)
-        parsed: Any = [item for item in value.split(",") if item] if row.type.startswith("list") else value
-        (out.setdefault(row.group, {}) if row.group else out)[row.name] = parsed
+        row.put(value, out)
     return out
 
 
@@ -196,26 +214,15 @@ def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _rows() -> Iterator[Setting]:
-    for name, field in Settings.model_fields.items():
-        if name == "models":
-            continue
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            for inner, option in field.annotation.model_fields.items():
-                yield Setting(name, inner, _type(option.annotation), _default(option), option.description or "")
-        else:
-            yield Setting("", name, _type(field.annotation), _default(field), field.description or "")
+def _rows(options: type[BaseModel], path: tuple[str, ...]) -> Iterator[Setting]:
+    for name, field in options.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _rows(inner, (*path, name))
+        elif (*path, name) != ("models",):
+            yield Setting((*path, name), "tuple[" in str(inner), _default(field), field.description or "")
 
 
-def _type(annotation: Any) -> str:
-    text = annotation.__name__ if isinstance(annotation, type) and "[" not in str(annotation) else str(annotation)
-    if text.startswith(("tuple[", "list[", "frozenset[")):
-        return "list"
-    return text.replace("typing.", "").replace("pathlib.", "").replace("NoneType", "None")
-
-
-def _default(field: Any) -> str:
+def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
-    if value is PydanticUndefined:
-        return ""
     return "none" if value is None else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

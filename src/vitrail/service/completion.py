@@ -75,10 +75,15 @@ class OpenCompletion:
     chunks: ChunkStream = field(repr=False)
     timing: Timing
 
-    async def fold(self) -> Completion:
-        """Read all chunks and return the whole completion."""
+    async def fold(self, *, on_text: Callable[[str], None] | None = None) -> Completion:
+        """Read all chunks and return the whole completion; `on_text` hears each text as it comes."""
+        read: list[Chunk] = []
         async with aclosing(self.chunks) as chunks:
-            return fold_chunks(self.head, [chunk async for chunk in chunks], prompt=self.prompt_usage)
+            async for chunk in chunks:
+                read.append(chunk)
+                if on_text is not None and chunk.text:
+                    on_text(chunk.text)
+        return fold_chunks(self.head, read, prompt=self.prompt_usage)
 
 
 class Completions:
