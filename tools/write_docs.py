@@ -18,8 +18,9 @@ _HEAD = """\
 
 <!-- Written by `make docs` from the options classes; edit their help lines, not this file. -->
 
-A setting can be given in four ways; the earlier one wins: a flag of `vitrail serve`, an environment variable, `vitrail.toml` (or the file named
-by `--config`), the default. `make serve PORT=9000 DATA_DIR=/srv/vitrail CONFIG=my.toml` passes the flags on.
+A setting can be given in four ways; the earlier one wins: a flag of `vitrail serve`, an environment variable,
+`vitrail.toml` (or the file named by `--config`), the default.
+`make serve PORT=9000 DATA_DIR=/srv/vitrail CONFIG=my.toml` passes the flags on.
 
 In the file, a setting of group `fetch` stands under `[fetch]`:
 

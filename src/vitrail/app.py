@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
 
-from vitrail.domain.models import Model
 from vitrail.engines.base import Engine
 from vitrail.engines.registry import make_engine
 from vitrail.engines.slots import Slots
-from vitrail.engines.weights import WeightsStore
+from vitrail.engines.weights import ModelFiles, WeightsStore, WeightsUnavailable
+from vitrail.engines.weights_progress import PullProgress
 from vitrail.http_api.services import Services
 from vitrail.ingest.fetch import Fetcher
 from vitrail.ingest.prepare import Ingest
@@ -28,6 +30,11 @@ from vitrail.settings import ModelEntry, Settings
 from vitrail.store.database import Database, open_database
 from vitrail.telemetry import Metrics
 
+FACTS_LIMITS = (
+    "It reads documents, screenshots, tables and codes and knows common objects; it does not understand open scenes "
+    "and then says so. For a real vision model see docs/models.md."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
@@ -38,7 +45,7 @@ class Runtime:
     keyring: Keyring
     completions: Completions
     ingest: Ingest
-    engines: dict[str, Engine]
+    engines: Mapping[str, Engine]
 
 
 @asynccontextmanager
@@ -53,13 +60,12 @@ async def open_runtime(
         metrics = Metrics()
         ingest = open_ingest(settings)
         stack.push_async_callback(ingest.close)
-        engines = {}
+        engines: dict[str, Slots] = {}
         for entry in settings.models:
             tell(f"Starting {entry.id} on the {entry.engine} engine ...")
             engines[entry.id] = await _start_engine(entry, settings, stack)
-        metrics.watch_slots({name: engine for name, engine in engines.items() if isinstance(engine, Slots)})
-        runtime = _wire(settings, database, ingest, engines, metrics, draining=draining)
-        yield runtime
+            metrics.watch_slots(entry.id, engines[entry.id])
+        yield _wire(settings, database, ingest, engines, metrics, draining=draining)
 
 
 def open_ingest(settings: Settings) -> Ingest:
@@ -74,11 +80,108 @@ async def _start_engine(entry: ModelEntry, settings: Settings, stack: AsyncExitS
     return engine
 
 
+def build_engine(entry: ModelEntry, settings: Settings) -> Slots:
+    """Return the engine of a model in its slots, not started; its weights have to be there."""
+    options = settings.slots.model_copy(update={"generations": entry.slots or settings.slots.generations})
+    match entry.engine:
+        case "facts":
+            _, gguf = language_weights(entry, settings)
+            language = make_engine("llama", settings.llama, gguf)
+            return Slots(make_engine("facts", language, settings.facts), options, generations=1)
+        case "llama":
+            files = _llama_files(entry, settings)
+            engine = make_engine("llama", settings.llama, files.gguf, files.mmproj)
+            return Slots(engine, options, generations=settings.llama.parallel)
+        case "upstream":
+            key = entry.api_key.get_secret_value() if entry.api_key else None
+            engine = make_engine(
+                "upstream", settings.upstream, base_url=entry.base_url, model=entry.upstream_model or entry.id, key=key
+            )
+            return Slots(engine, options, generations=settings.upstream.generations)
+        case "scripted":
+            return Slots(make_engine("scripted", entry.script, model=entry.id), options, generations=64)
+    assert_never(entry.engine)
+
+
+def open_weights(settings: Settings) -> WeightsStore:
+    """Return the store of weight files in the data directory."""
+    return WeightsStore(settings.weights, settings.data_dir / "weights")
+
+
+def pull_weights(settings: Settings, progress: PullProgress) -> None:
+    """Fetch the weights that the configured models need and that are not here; blocks.
+
+    `facts` takes the first of its language models that can be had. Raises WeightsUnavailable.
+    """
+    store = open_weights(settings)
+    for entry in settings.models:
+        if entry.engine == "facts":
+            _pull_first(store, entry.language, progress)
+        elif entry.engine == "llama" and entry.weights:
+            store.pull(entry.weights, progress)
+
+
+def _pull_first(store: WeightsStore, names: Sequence[str], progress: PullProgress) -> None:
+    for name in names:
+        try:
+            store.pull(name, progress)
+        except WeightsUnavailable as failure:
+            progress.tell(f"{failure.sentence}")
+        else:
+            return
+    raise WeightsUnavailable(f"None of the language models {', '.join(names)} could be fetched.")
+
+
+def language_weights(entry: ModelEntry, settings: Settings) -> tuple[str, Path]:
+    """Return name and file of the language model that a `facts` model narrates with; raises WeightsUnavailable."""
+    store = open_weights(settings)
+    for name in entry.language:
+        path = store.locate(name)
+        if path is not None:
+            return name, path
+    raise WeightsUnavailable(
+        f"The language model of {entry.id} is not here ({', '.join(entry.language)}).",
+        hint=f"Fetch it with `vitrail models pull {entry.language[0]} --data-dir {settings.data_dir}`.",
+    )
+
+
+def _llama_files(entry: ModelEntry, settings: Settings) -> ModelFiles:
+    if entry.gguf is not None:
+        return ModelFiles(gguf=entry.gguf, mmproj=entry.mmproj)
+    assert entry.weights is not None
+    files = open_weights(settings).locate_files(entry.weights)
+    if files is None:
+        raise WeightsUnavailable(
+            f"The weights {entry.weights} are not here.",
+            hint=f"Fetch them with `vitrail models pull {entry.weights} --data-dir {settings.data_dir}`.",
+        )
+    return files
+
+
+def describe_models(runtime: Runtime) -> tuple[str, ...]:
+    """Return lines that say which engine answers under which names, and what it cannot do."""
+    lines: list[str] = []
+    for entry in runtime.settings.models:
+        names = ", ".join((entry.id, *entry.aliases))
+        lines.append(f"Model {names}")
+        match entry.engine:
+            case "facts":
+                name, _ = language_weights(entry, runtime.settings)
+                lines += [f"  answered by the embedded engine with {name}. {FACTS_LIMITS}"]
+            case "llama":
+                lines += [f"  answered by llama.cpp with {entry.weights or entry.gguf}."]
+            case "upstream":
+                lines += [f"  answered by {entry.base_url}."]
+            case "scripted":
+                lines += [f"  answered by the script {entry.script or 'of defaults'}: no model looks at the pictures."]
+    return tuple(lines)
+
+
 def _wire(
     settings: Settings,
     database: Database,
     ingest: Ingest,
-    engines: dict[str, Engine],
+    engines: Mapping[str, Engine],
     metrics: Metrics,
     *,
     draining: Callable[[], bool],

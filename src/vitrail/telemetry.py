@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+from typing import Literal, Protocol
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -49,6 +49,20 @@ def configure_logging(options: LogOptions) -> None:
     )
 
 
+class SlotCounts(Protocol):
+    """What knows its generations; `engines.slots.Slots` does."""
+
+    @property
+    def running(self) -> int:
+        """Return how many generations run."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Return how many requests wait."""
+        ...
+
+
 class Metrics:
     """The server's Prometheus metrics, rendered by `/metrics`."""
 
@@ -59,6 +73,9 @@ class Metrics:
         self._completions = self._counter("vitrail_completions", "Completions and how they ended.", "model", "status")
         self._tokens = self._counter("vitrail_tokens", "Billed tokens by model and kind.", "model", "kind")
         self._first_piece_seconds = self._histogram("vitrail_first_piece_seconds", "Time to the first piece.", "model")
+        self._slots = Gauge(
+            "vitrail_slots", "Generations by model and state.", ["model", "state"], registry=self.registry
+        )
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -82,9 +99,10 @@ class Metrics:
         if first_piece_ms is not None:
             self._first_piece_seconds.labels(model).observe(first_piece_ms / 1000)
 
-    def add_gauge(self, name: str, help_line: str, label: str) -> Gauge:
-        """Return a new gauge with one label, for a part that knows its own numbers."""
-        return Gauge(name, help_line, [label], registry=self.registry)
+    def watch_slots(self, model: str, slots: SlotCounts) -> None:
+        """Show how many generations of a model run and wait, read at every scrape."""
+        self._slots.labels(model, "running").set_function(lambda: slots.running)
+        self._slots.labels(model, "waiting").set_function(lambda: slots.waiting)
 
     def _counter(self, name: str, help_line: str, *labels: str) -> Counter:
         return Counter(name, help_line, labels, registry=self.registry)

@@ -1,4 +1,4 @@
-"""A completion service over a real database and real ingest; only the engine is a fake, and the test holds its strings."""
+"""A completion service over a real database and real ingest; only the engine is a fake, led by the test."""
 
 from __future__ import annotations
 
@@ -104,9 +104,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         context_tokens=4096,
         prices=Prices(prompt_text=1, prompt_image=10, completion_text=100),
     )
-    ingest = Ingest(
-        IngestOptions(), fetcher=Fetcher(FetchOptions()), workers=DecodeWorkers(DecodeOptions(workers=1))
-    )
+    ingest = Ingest(IngestOptions(), fetcher=Fetcher(FetchOptions()), workers=DecodeWorkers(DecodeOptions(workers=1)))
     service = Completions(
         catalog=Catalog([model], fingerprint_text=lambda _: engine.fingerprint),
         ingest=ingest,

@@ -19,11 +19,11 @@ from rich.console import Console
 from vitrail.app import Runtime, open_runtime, pull_weights
 from vitrail.cli.options import AsJson, ConfigFile, DataDir, load
 from vitrail.cli.pictures import image_url
-from vitrail.cli.progress import PullProgress
 from vitrail.domain.completion import Completion
 from vitrail.domain.errors import Failure, Unavailable
 from vitrail.domain.keys import Grant
 from vitrail.domain.pictures import Detail
+from vitrail.engines.weights_progress import ConsoleProgress
 from vitrail.http_api.parse_chat import parse_chat
 from vitrail.http_api.render_chat import render_completion
 from vitrail.settings import Settings
@@ -77,13 +77,13 @@ async def _ask_here(settings: Settings, body: dict[str, Any], *, show: bool) -> 
     """Answer with an engine of our own; with `show`, print the text as it comes and the usage after it."""
     configure_logging(settings.log.model_copy(update={"level": "error"}))
     console = Console(stderr=True, highlight=False)
-    with PullProgress(console) as progress:
+    with ConsoleProgress(console) as progress:
         await asyncio.to_thread(pull_weights, settings, progress)
     with console.status("Starting ...") as status:
         async with _local_runtime(settings, tell=status.update) as (runtime, grant):
             status.update("Looking ...")
-            parsed = parse_chat(msgspec.json.encode(body), settings.http)
-            opened = await runtime.completions.open(parsed.request, grant)
+            request, _ = parse_chat(msgspec.json.encode(body), settings.http)
+            opened = await runtime.completions.open(request, grant)
             status.stop()
             completion = await opened.fold(on_text=_print_text if show else None)
     if show:

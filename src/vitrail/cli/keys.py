@@ -59,7 +59,9 @@ def list_(data_dir: DataDir = None, config: ConfigFile = None, as_json: AsJson =
     for row in rows:
         state = "blocked" if row["blocked"] else "active"
         acls = row["acls"] if isinstance(row["acls"], list) else []
-        table.add_row(str(row["name"]), str(row["redacted"]), str(row["id"]), str(row["created"])[:19], state, "\n".join(acls))
+        table.add_row(
+            str(row["name"]), str(row["redacted"]), str(row["id"]), str(row["created"])[:19], state, "\n".join(acls)
+        )
     Console().print(table)
 
 

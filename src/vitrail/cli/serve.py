@@ -11,7 +11,7 @@ from rich.console import Console
 
 from vitrail.app import Runtime, describe_models, open_runtime, pull_weights
 from vitrail.cli.options import ConfigFile, DataDir, load
-from vitrail.cli.progress import PullProgress
+from vitrail.engines.weights_progress import ConsoleProgress
 from vitrail.http_api.routes import create_http_app
 from vitrail.http_api.serving import PortTaken, Server, bind_listener, listener_url, make_server
 from vitrail.settings import Settings, SettingsError
@@ -43,7 +43,7 @@ async def _serve(settings: Settings) -> None:
     except PortTaken as error:
         raise SettingsError(str(error)) from error
     console = Console(stderr=True, highlight=False)
-    with PullProgress(console) as progress:
+    with ConsoleProgress(console) as progress:
         await asyncio.to_thread(pull_weights, settings, progress)
     server: Server | None = None
     async with open_runtime(
@@ -52,8 +52,7 @@ async def _serve(settings: Settings) -> None:
         server = make_server(
             create_http_app(runtime.services, settings.http),
             settings.server,
-            idle_seconds=settings.http.idle_seconds,
-            header_bytes=settings.http.header_bytes,
+            settings.http,
             on_ready=lambda: _announce(runtime, listener_url(listener) + "/v1"),
         )
         await server.serve(sockets=[listener])
@@ -64,7 +63,10 @@ def _announce(runtime: Runtime, base_url: str) -> None:
     lines = ["", f"Vitrail serves {base_url}", ""]
     if runtime.keyring.count() == 0:
         secret = runtime.keyring.create(name="first key").secret
-        lines += ["Your first API key; only its hash is kept, so it is shown this once:", f"  export XAI_API_KEY={secret}"]
+        lines += [
+            "Your first API key; only its hash is kept, so it is shown this once:",
+            f"  export XAI_API_KEY={secret}",
+        ]
     else:
         data_dir = runtime.settings.data_dir
         lines += [f"API key: one you made before, or a new one: vitrail keys create --name NAME --data-dir {data_dir}"]

@@ -93,9 +93,7 @@ def _print_table(images: Sequence[MeasuredImage]) -> None:
         plan = image.plan
         grid = f"{plan.columns} x {plan.rows} + overview" if plan.tiles else "overview"
         fitted = f"{plan.fitted_width_px} x {plan.fitted_height_px}"
-        table.add_row(
-            image.where, f"{image.width_px} x {image.height_px}", fitted, grid, f"{plan.image_tokens:,}"
-        )
+        table.add_row(image.where, f"{image.width_px} x {image.height_px}", fitted, grid, f"{plan.image_tokens:,}")
     if len(images) > 1:
         table.add_row("total", "", "", "", f"{sum(i.plan.image_tokens for i in images):,}", style="bold")
     Console().print(table)

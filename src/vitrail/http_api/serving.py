@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp
+
+from vitrail.http_api.connection import bounded_protocol
+from vitrail.http_api.options import HttpOptions
 
 
 class ServerOptions(BaseModel):
@@ -16,7 +22,9 @@ class ServerOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_connections: int = Field(2000, ge=1, description="Connections at once; above it, requests are refused with 503.")
+    max_connections: int = Field(
+        2000, ge=1, description="Connections at once; above it, requests are refused with 503."
+    )
     drain_seconds: int = Field(30, ge=0, description="After SIGTERM, how long running answers may take to end.")
 
 
@@ -25,7 +33,10 @@ class PortTaken(Exception):
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that calls `on_ready` once it takes connections, and can be asked whether it is ending."""
+    """Uvicorn that calls `on_ready` once it takes connections, and returns after a signal instead of dying of it.
+
+    The first SIGTERM or SIGINT drains, the second ends at once; either way the caller gets to close what it opened.
+    """
 
     def __init__(self, config: uvicorn.Config, *, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -37,23 +48,37 @@ class Server(uvicorn.Server):
         if self.started:
             self._on_ready()
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the two signals as requests to end, for as long as the server runs."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._end)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
 
-def make_server(
-    app: ASGIApp, options: ServerOptions, *, idle_seconds: float, header_bytes: int, on_ready: Callable[[], None]
-) -> Server:
+    def _end(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def make_server(app: ASGIApp, options: ServerOptions, http: HttpOptions, *, on_ready: Callable[[], None]) -> Server:
     """Return a server for `app`; `serve(sockets=[...])` runs it until SIGTERM or SIGINT."""
     config = uvicorn.Config(
         app,
+        http=bounded_protocol(http),
         log_config=None,
         access_log=False,
         lifespan="off",
         ws="none",
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=int(idle_seconds),
+        timeout_keep_alive=int(http.idle_seconds),
         timeout_graceful_shutdown=options.drain_seconds,
         limit_concurrency=options.max_connections,
-        h11_max_incomplete_event_size=header_bytes,
     )
     return Server(config, on_ready=on_ready)
 
@@ -67,7 +92,11 @@ def bind_listener(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         taken = error.errno == errno.EADDRINUSE
-        why = "is taken; choose another with --port (make serve PORT=...)" if taken else f"cannot be used: {error.strerror}"
+        why = (
+            "is taken; choose another with --port (make serve PORT=...)"
+            if taken
+            else f"cannot be used: {error.strerror}"
+        )
         raise PortTaken(f"Port {port} on {host} {why}.") from error
     listener.setblocking(False)
     return listener

@@ -11,7 +11,6 @@ from vitrail.domain.errors import UnknownModel
 from vitrail.domain.keys import Grant
 from vitrail.domain.models import Modality, Model, Prices
 
-
 _FIRST_RELEASE = 1795305600  # 2026-11-22, Unix seconds: `created` of models whose file names none
 
 

@@ -1,0 +1,118 @@
+"""The embedded engine: pictures -> fact sheets -> one answer of a language model -> checks. Made by app.
+
+A plain text conversation passes through to the language model and streams. As soon as there is a picture, the answer is
+held back until it is checked, since a check may still veto it; it then comes in a few quick pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from vitrail.domain.chat import Sampling
+from vitrail.engines.base import Capabilities, Engine, Health, Piece, Prompt, Token
+from vitrail.engines.facts.answers import Case, answer_in_words, open_case
+from vitrail.engines.facts.conversation import without_pictures
+from vitrail.engines.facts.delivery import deliver
+from vitrail.engines.facts.options import FactsOptions
+from vitrail.engines.facts.structured import answer_in_json
+from vitrail.engines.facts.worker import Perception
+
+PERCEPTION_VERSION = "1"  # raised with every change of perception, prompt or checks that changes answers
+
+
+class FactsEngine:
+    """Answers about pictures with a language model that sees none; owns that engine: starts and closes it."""
+
+    def __init__(
+        self, language: Engine, options: FactsOptions | None = None, *, perception: Perception | None = None
+    ) -> None:
+        self._language = language
+        self._options = options or FactsOptions()
+        self._perception = perception or Perception(self._options)
+        self._perception_print = ""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return pictures, and of the rest what the language engine can do; log probabilities are not offered."""
+        theirs = self._language.capabilities
+        return Capabilities(
+            images=True,
+            structured=theirs.structured,
+            tools=theirs.tools,
+            picture_long_edge_px=self._options.picture_long_edge_px,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Return text over the perception models, this package's rules and the language engine."""
+        return f"facts-{PERCEPTION_VERSION}-{self._perception_print}-{self._language.fingerprint}"
+
+    async def start(self) -> None:
+        """Start perception and the language engine side by side, or raise Unavailable."""
+        self._perception_print = await asyncio.to_thread(_hash_models)
+        async with asyncio.TaskGroup() as starting:
+            starting.create_task(self._perception.start())
+            starting.create_task(self._language.start())
+
+    async def close(self) -> None:
+        """End perception and the language engine."""
+        await self._perception.close()
+        await self._language.close()
+
+    async def health(self) -> Health:
+        """Return ready when pictures can be looked at and the language engine is ready."""
+        if not self._perception.is_ready:
+            return Health(False, "perception is not running")
+        return await self._language.health()
+
+    async def count_text_tokens(self, prompt: Prompt) -> int:
+        """Return the tokens of the client's own text; the facts are not billed."""
+        return await self._language.count_text_tokens(without_pictures(prompt))
+
+    async def tokenize(self, text: str) -> tuple[Token, ...]:
+        """Return the tokens of the language engine."""
+        return await self._language.tokenize(text)
+
+    async def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
+        """Yield one answer; see the module for when it streams and when it is held back."""
+        if not prompt.images:
+            pieces = self._language.generate(prompt, sampling)
+        else:
+            pieces = self._answer_about_pictures(prompt, sampling)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def _answer_about_pictures(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
+        sheets = tuple([await self._perception.look(image) for image in prompt.images])
+        case = open_case(prompt, sheets, self._options)
+        if prompt.tools:
+            pieces = self._call_tools(case, sampling)
+        else:
+            if prompt.response_format:
+                answer = await answer_in_json(case, prompt.response_format, sampling, self._language, self._options)
+            else:
+                answer = await answer_in_words(case, sampling, self._language, self._options)
+            pieces = deliver(answer.text, sampling, self._language, reason=answer.reason)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    def _call_tools(self, case: Case, sampling: Sampling) -> AsyncGenerator[Piece, None]:
+        """Return the language model's own pieces over the facts: the caller judges what its functions are given."""
+        temperature = 0.0 if sampling.temperature is None else sampling.temperature
+        return self._language.generate(case.prompt, replace(sampling, temperature=temperature))
+
+
+def _hash_models() -> str:
+    """Return a short hash over the shipped models and the version of the OCR package."""
+    digest = hashlib.sha256(version("rapidocr").encode())
+    for path in sorted(Path(__file__).with_name("models").iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,106 @@
+"""Start the llama.cpp child, wait until it is ready, and kill it. Called by supervisor. Knows nothing of requests."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import sys
+from contextlib import suppress
+
+import structlog
+
+from vitrail.domain.errors import Unavailable
+from vitrail.engines.llama.spec import ChildSpec
+
+LINE_LIMIT_BYTES = 1 << 20
+
+
+class Child:
+    """A running llama.cpp server at `url`, loopback only, that takes `key`."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, *, url: str, key: str, log_pump: asyncio.Task[None]
+    ) -> None:
+        self.url = url
+        self.key = key
+        self._process = process
+        self._log_pump = log_pump
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether the process still runs."""
+        return self._process.returncode is None
+
+    def kill(self) -> None:
+        """End the process at once; `wait` returns soon after."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def wait(self) -> int:
+        """Return the exit status once the process has ended."""
+        status = await self._process.wait()
+        self._log_pump.cancel()
+        return status
+
+
+async def start_child(spec: ChildSpec, *, deadline_seconds: float) -> Child:
+    """Return a child that has loaded its model; raises Unavailable, and leaves no process, if it does not get there."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "vitrail.engines.llama.child", str(os.getpid())),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=LINE_LIMIT_BYTES,
+        start_new_session=True,
+    )
+    log_pump = asyncio.create_task(_pump_log(process))
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            url = await _shake_hands(process, spec)
+    except BaseException as failure:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        log_pump.cancel()
+        if isinstance(failure, TimeoutError):
+            raise Unavailable(f"The engine process was not ready within {deadline_seconds:g} s.") from failure
+        raise
+    return Child(process, url=url, key=spec.key, log_pump=log_pump)
+
+
+async def _shake_hands(process: asyncio.subprocess.Process, spec: ChildSpec) -> str:
+    """Send the spec, and return the address that the child announces."""
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(dataclasses.asdict(spec)).encode() + b"\n")
+        await process.stdin.drain()
+        line = await process.stdout.readline()
+    except (BrokenPipeError, ConnectionResetError) as failure:
+        raise Unavailable("The engine process ended before it was ready.") from failure
+    if not line:
+        raise Unavailable("The engine process ended before it was ready.")
+    announced = json.loads(line)
+    if "error" in announced:
+        raise Unavailable(f"The engine could not load its model: {announced['error']}")
+    return str(announced["url"])
+
+
+async def _pump_log(process: asyncio.subprocess.Process) -> None:
+    """Pass the child's standard error to our log, line by line."""
+    assert process.stderr is not None
+    log = structlog.get_logger(engine="llama", pid=process.pid)
+    while True:
+        try:
+            line = await process.stderr.readline()
+        except ValueError:  # a line over the limit; the reader has dropped it
+            continue
+        if not line:
+            return
+        log.debug("llama.cpp", line=line.decode("utf-8", "replace").rstrip())

@@ -1,0 +1,21 @@
+"""What the parent tells the child: which files to load and how. Standard library only, so the child starts fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How one llama.cpp server is loaded; `context_tokens` is for each of the `parallel` generations."""
+
+    gguf: str
+    mmproj: str | None
+    context_tokens: int
+    parallel: int
+    threads: int
+    gpu_layers: int | None
+    image_max_tokens: int | None
+    prompt_cache_mib: int
+    warmup: bool
+    key: str = field(repr=False)

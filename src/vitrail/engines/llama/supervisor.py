@@ -1,0 +1,94 @@
+"""Keep one child running: start it, notice its death, start it again with growing pauses. Called by engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from vitrail.domain.errors import Unavailable
+from vitrail.engines.llama.process import Child
+
+Spawn = Callable[[], Awaitable[Child]]
+Sleep = Callable[[float], Awaitable[object]]
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartPauses:
+    """How long to wait before a restart: each pause doubles, until a child lived for `stable_seconds`."""
+
+    first_seconds: float
+    longest_seconds: float
+    stable_seconds: float
+
+
+class Supervisor:
+    """Owns the child; `child` is None while none is ready."""
+
+    def __init__(
+        self, spawn: Spawn, pauses: RestartPauses, *, sleep: Sleep = asyncio.sleep, monotonic: Clock = time.monotonic
+    ) -> None:
+        self.child: Child | None = None
+        self.restarts = 0
+        self.pause_seconds = 0.0
+        self._spawn = spawn
+        self._pauses = pauses
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._watch: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger(engine="llama")
+
+    async def start(self) -> None:
+        """Start the first child; raises Unavailable when that fails, and nothing is left running."""
+        self.child = await self._spawn()
+        self._watch = asyncio.create_task(self._keep_running(self.child))
+
+    async def close(self) -> None:
+        """End the child for good."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+            self._watch = None
+        if self.child is not None:
+            child, self.child = self.child, None
+            child.kill()
+            await child.wait()
+
+    def kill(self, child: Child, *, reason: str) -> None:
+        """Kill `child` if it is still the current one; another takes its place."""
+        if child is self.child:
+            self._log.error("killing the engine process", reason=reason, pid=child.pid)
+            child.kill()
+
+    async def _keep_running(self, child: Child) -> None:
+        while True:
+            born = self._monotonic()
+            status = await child.wait()
+            self.child = None
+            self._log.error("the engine process ended", status=status, pid=child.pid)
+            if self._monotonic() - born >= self._pauses.stable_seconds:
+                self.pause_seconds = 0.0
+            child = await self._restart()
+            self.child = child
+
+    async def _restart(self) -> Child:
+        """Return a new child, however often it takes."""
+        while True:
+            self.pause_seconds = min(
+                max(2 * self.pause_seconds, self._pauses.first_seconds), self._pauses.longest_seconds
+            )
+            await self._sleep(self.pause_seconds)
+            self.restarts += 1
+            try:
+                child = await self._spawn()
+            except (Unavailable, OSError) as failure:
+                self._log.error("the engine process did not start", error=str(failure))
+            else:
+                self._log.info("the engine process is ready again", pid=child.pid, restarts=self.restarts)
+                return child

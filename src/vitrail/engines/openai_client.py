@@ -1,0 +1,165 @@
+"""Speak to an OpenAI-style server: stream a chat completion as pieces, make small calls. Used by llama and upstream.
+
+Every failure of the network and of the other side becomes one of ours here, in words that say nothing about the inside.
+Knows nothing of retries, models or pictures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import msgspec
+import structlog
+
+from vitrail.domain.errors import Failure, Unavailable
+from vitrail.engines.base import Piece
+from vitrail.engines.openai_errors import parse_failure
+from vitrail.engines.openai_wire import ChunkParser, Json
+from vitrail.engines.sse import EventSplitter
+
+JSON_HEADERS = {"Content-Type": "application/json"}
+UNEXPECTED_SHAPE = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+ERROR_BODY_LIMIT_BYTES = 64 << 10
+RETRY_AFTER_SECONDS = 1.0
+
+
+class Stalled(Unavailable):
+    """The service is currently unavailable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait for what: a connection, a sign of the first piece, each next one, and a small call."""
+
+    connect_seconds: float
+    first_piece_seconds: float
+    idle_seconds: float
+    call_seconds: float = 10.0
+
+
+class OpenAIClient:
+    """A client of the server at `base_url` (no slash at its end); made and closed inside one event loop."""
+
+    def __init__(self, base_url: str, *, key: str | None, patience: Patience, keep_alive: bool = True) -> None:
+        self._base_url = base_url
+        self._patience = patience
+        self._session = aiohttp.ClientSession(
+            headers={"Authorization": f"Bearer {key}"} if key else None,
+            connector=aiohttp.TCPConnector(limit=0, force_close=not keep_alive),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.connect_seconds),
+            trust_env=False,
+        )
+        self._log = structlog.get_logger(component="openai_client")
+
+    async def close(self) -> None:
+        """Drop every connection."""
+        await self._session.close()
+
+    async def call(self, method: str, path: str, body: object = None) -> Any:
+        """Return the JSON answer of a small call; raises the Failure that fits."""
+        data = None if body is None else msgspec.json.encode(body)
+        url = self._base_url + path
+        with self._translated():
+            async with asyncio.timeout(self._patience.call_seconds):
+                async with self._session.request(method, url, data=data, headers=JSON_HEADERS) as response:
+                    await self._refuse_error(response)
+                    answer = await response.read()
+                    return msgspec.json.decode(answer) if answer else None
+
+    async def stream_chat(self, path: str, body: bytes, *, top_logprobs: int = 0) -> AsyncGenerator[Piece, None]:
+        """Yield the pieces of the answer to a rendered `body`; closing the generator drops the connection.
+
+        Raises Stalled when nothing came for too long, Unavailable, RateLimited, InvalidArgument or ContextTooLong.
+        """
+        parser = ChunkParser(top_logprobs=top_logprobs)
+        with self._translated():
+            response = await self._open_stream(path, body)
+            try:
+                events = _read_events(response.content, wait_seconds=lambda: self._wait_seconds(parser))
+                async for event in events:
+                    if event == b"[DONE]":
+                        break
+                    for piece in parser.parse(_parse_event(event)):
+                        yield piece
+            finally:
+                response.close()
+            if not parser.is_finished:
+                raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+            for piece in parser.finish():
+                yield piece
+
+    def _wait_seconds(self, parser: ChunkParser) -> float:
+        return self._patience.idle_seconds if parser.has_started else self._patience.first_piece_seconds
+
+    async def _open_stream(self, path: str, body: bytes) -> aiohttp.ClientResponse:
+        """Return the response once its head came and is that of an event stream."""
+        async with asyncio.timeout(self._patience.first_piece_seconds):
+            response = await self._session.post(self._base_url + path, data=body, headers=JSON_HEADERS)
+            try:
+                await self._refuse_error(response)
+                if response.content_type == "application/json":
+                    raise _parse_error(await response.content.read(ERROR_BODY_LIMIT_BYTES), status=500)
+                if response.content_type != "text/event-stream":
+                    raise ValueError("not an event stream")
+            except BaseException:
+                response.close()
+                raise
+        return response
+
+    async def _refuse_error(self, response: aiohttp.ClientResponse) -> None:
+        """Raise the failure that an error status stands for."""
+        if response.status != 200:
+            body = await response.content.read(ERROR_BODY_LIMIT_BYTES)
+            self._log.warning("engine refused a request", status=response.status)
+            raise _parse_error(body, status=response.status, retry_after=response.headers.get("Retry-After"))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what the network and a strange answer raise into Unavailable."""
+        try:
+            yield
+        except Failure:
+            raise
+        except (aiohttp.ClientError, OSError, *UNEXPECTED_SHAPE) as failure:
+            self._log.warning("engine connection failed", error=type(failure).__name__)
+            is_stall = isinstance(failure, TimeoutError) and not isinstance(failure, aiohttp.ClientError)
+            raise (Stalled if is_stall else Unavailable)(retry_after_seconds=RETRY_AFTER_SECONDS) from failure
+
+
+async def _read_events(
+    content: aiohttp.StreamReader, *, wait_seconds: Callable[[], float]
+) -> AsyncGenerator[bytes, None]:
+    """Yield the data of each event; raises TimeoutError when none came for `wait_seconds()`, comments not counted."""
+    splitter = EventSplitter()
+    at_end = False
+    while not at_end:
+        events: list[bytes] = []
+        async with asyncio.timeout(wait_seconds()):
+            while not events and not at_end:
+                received = await content.readany()
+                at_end = not received
+                events.extend(splitter.push(received) if received else splitter.flush())
+        for event in events:
+            yield event
+
+
+def _parse_event(event: bytes) -> Json:
+    """Return the chunk in an event; raises the failure that an error event stands for."""
+    chunk = msgspec.json.decode(event.decode("utf-8", "replace"))
+    if "error" in chunk:
+        raise parse_failure(chunk, status=500)
+    return dict(chunk)
+
+
+def _parse_error(body: bytes, *, status: int, retry_after: str | None = None) -> Failure:
+    """Return the failure that a whole error body stands for, whatever its shape."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        document = None
+    return parse_failure(document, status=status, retry_after=retry_after)

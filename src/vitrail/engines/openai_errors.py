@@ -1,0 +1,62 @@
+"""Error answers of OpenAI-style servers to our failures, in our words: theirs may hold paths, prompts or addresses."""
+
+from __future__ import annotations
+
+import re
+
+from vitrail.domain.errors import ContextTooLong, Failure, InvalidArgument, RateLimited, Unavailable
+
+DEFAULT_RETRY_AFTER_SECONDS = 1.0
+LONGEST_RETRY_AFTER_SECONDS = 3600.0
+
+TOO_LONG = re.compile(r"exceed_context_size|context_length|context (size|length|window)|maximum (model|context)", re.I)
+BAD_SCHEMA = re.compile(r"schema|grammar|response_format|structured", re.I)
+BAD_TOOLS = re.compile(r"tool|function", re.I)
+BAD_PICTURE = re.compile(r"image|multimodal|mmproj|vision", re.I)
+BAD_ROLES = re.compile(r"role|template|conversation", re.I)
+
+
+def parse_failure(document: object, *, status: int, retry_after: str | None = None) -> Failure:
+    """Return the failure for an error `document` (any JSON); a code inside it wins over the HTTP status."""
+    status, said = _read(document, status)
+    match status:
+        case 429:
+            return RateLimited(retry_after_seconds=parse_retry_after(retry_after))
+        case 400 | 413 | 422:
+            return _parse_refusal(said)
+        case _:  # ours to mend: wrong key or model at the other side, or trouble there
+            return Unavailable(retry_after_seconds=parse_retry_after(retry_after))
+
+
+def parse_retry_after(text: str | None) -> float:
+    """Return the seconds of a Retry-After header; a date, or nonsense, counts as the default."""
+    try:
+        seconds = float(text or "")
+    except ValueError:
+        return DEFAULT_RETRY_AFTER_SECONDS
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS) if seconds == seconds else DEFAULT_RETRY_AFTER_SECONDS
+
+
+def _parse_refusal(said: str) -> InvalidArgument:
+    if TOO_LONG.search(said):
+        return ContextTooLong()
+    if BAD_SCHEMA.search(said):
+        return InvalidArgument("The model cannot follow the JSON schema of the request.")
+    if BAD_PICTURE.search(said):
+        return InvalidArgument("The model could not use an image of the request.")
+    if BAD_TOOLS.search(said):
+        return InvalidArgument("The model cannot use the tools of the request.")
+    if BAD_ROLES.search(said):
+        return InvalidArgument("The model cannot take messages with these roles in this order.")
+    return InvalidArgument("The model refused the request.")
+
+
+def _read(document: object, status: int) -> tuple[int, str]:
+    """The status that counts, and all the words of the error, to be searched and never shown."""
+    error = document.get("error", document) if isinstance(document, dict) else document
+    if not isinstance(error, dict):
+        return status, str(error)[:2000]
+    code = error.get("code")
+    if isinstance(code, int) and 400 <= code <= 599:
+        status = code
+    return status, " ".join(str(error.get(key, "")) for key in ("type", "code", "message"))[:2000]

@@ -1,0 +1,230 @@
+"""Prompts to OpenAI-style request bodies, and streamed chunks to pieces. Used by llama and upstream. Does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolCall, ToolChoice, ToolMode
+from vitrail.domain.completion import FinishReason, TokenLogprob
+from vitrail.domain.pictures import PreparedImage
+from vitrail.engines.base import FinishPiece, Piece, Prompt, PromptMessage, ReasoningPiece, TextPiece, ToolCallPiece
+
+Json = dict[str, Any]
+
+FINISH_REASONS = {
+    "length": FinishReason.LENGTH,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """What differs from engine to engine in a request body."""
+
+    image_url: Callable[[PreparedImage], str]
+    plain: Callable[[str], str] = str
+    developer_role: str = "system"
+
+    def text(self, text: str) -> str:
+        """Return a text as the engine may see it; half a surrogate pair, which UTF-8 cannot hold, becomes `?`."""
+        return self.plain(text).encode("utf-8", "replace").decode("utf-8")
+
+
+def render_chat(prompt: Prompt, sampling: Sampling, rendering: Rendering) -> Json:
+    """Return the body of a streamed chat completion, without the model's name."""
+    body: Json = {
+        "messages": [render_message(m, rendering) for m in prompt.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **_render_sampling(sampling),
+    }
+    if prompt.response_format is not None:
+        body["response_format"] = _render_format(prompt.response_format)
+    if prompt.tools:
+        body["tools"] = [_render_tool(t, rendering) for t in prompt.tools]
+        body["parallel_tool_calls"] = prompt.parallel_tool_calls
+        if prompt.tool_choice is not None:
+            body["tool_choice"] = _render_choice(prompt.tool_choice)
+    if prompt.reasoning_effort is not None:
+        body["reasoning_effort"] = prompt.reasoning_effort
+    return body
+
+
+def render_message(message: PromptMessage, rendering: Rendering) -> Json:
+    """Return one message; texts alone stay a plain string if there is only one."""
+    rendered: Json = {
+        "role": rendering.developer_role if message.role is Role.DEVELOPER else message.role.value,
+        "content": _render_content(message.parts, rendering),
+    }
+    if message.name is not None:
+        rendered["name"] = rendering.text(message.name)
+    if message.tool_calls:
+        rendered["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": rendering.text(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        rendered["tool_call_id"] = message.tool_call_id
+    return rendered
+
+
+def _render_content(parts: tuple[TextPart | PreparedImage, ...], rendering: Rendering) -> str | list[Json]:
+    if not parts:
+        return ""
+    if len(parts) == 1 and isinstance(parts[0], TextPart):
+        return rendering.text(parts[0].text)
+    return [
+        {"type": "text", "text": rendering.text(part.text)}
+        if isinstance(part, TextPart)
+        else {"type": "image_url", "image_url": {"url": rendering.image_url(part)}}
+        for part in parts
+    ]
+
+
+def _render_sampling(sampling: Sampling) -> Json:
+    chosen: Json = {
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "seed": sampling.seed,
+        "stop": list(sampling.stop) or None,
+        "frequency_penalty": sampling.frequency_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        "logprobs": True if sampling.logprobs else None,
+        "top_logprobs": sampling.top_logprobs if sampling.logprobs else None,
+    }
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _render_format(wanted: JsonFormat) -> Json:
+    if wanted.schema is None:
+        return {"type": "json_object"}
+    schema = {"name": wanted.name or "answer", "schema": msgspec.json.decode(wanted.schema), "strict": wanted.strict}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _render_tool(tool: Tool, rendering: Rendering) -> Json:
+    parameters = msgspec.json.decode(rendering.text(tool.parameters))
+    description = rendering.text(tool.description)
+    return {"type": "function", "function": {"name": tool.name, "description": description, "parameters": parameters}}
+
+
+def _render_choice(choice: ToolChoice) -> str | Json:
+    if choice.name is not None and choice.mode is not ToolMode.NONE:
+        return {"type": "function", "function": {"name": choice.name}}
+    return choice.mode.value
+
+
+class ChunkParser:
+    """Turns the chunks of one streamed answer into pieces; `finish` gives the last one.
+
+    A function call comes in fragments and leaves whole. Where chunks carry a running count of tokens, pieces count
+    exactly; else every chunk with text is one token. Raises KeyError, TypeError, ValueError, IndexError or
+    AttributeError for chunks of another shape.
+    """
+
+    def __init__(self, *, top_logprobs: int = 0) -> None:
+        self._top_logprobs = top_logprobs
+        self._usage: Mapping[str, Any] = {}
+        self._finish_reason: FinishReason | None = None
+        self._counted = 0
+        self._reasoned = 0
+        self._open_call: _OpenCall | None = None
+        self._calls = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Tell whether the engine said why it ended; a stream that closes before was cut."""
+        return self._finish_reason is not None
+
+    @property
+    def has_started(self) -> bool:
+        """Tell whether the model has said anything yet."""
+        return self._counted > 0
+
+    def parse(self, chunk: Json) -> Iterator[Piece]:
+        """Yield the pieces that `chunk` completes."""
+        self._usage = chunk.get("usage") or self._usage
+        for choice in chunk.get("choices") or ():
+            yield from self._parse_choice(choice, running=_running_count(chunk))
+
+    def finish(self) -> Iterator[Piece]:
+        """Yield a call that is still open, then the finish piece; `is_finished` must hold."""
+        assert self._finish_reason is not None
+        yield from self._close_call()
+        total = self._usage.get("completion_tokens")
+        details = self._usage.get("completion_tokens_details") or {}
+        reasoning = details.get("reasoning_tokens")
+        reasoning = self._reasoned if reasoning is None else int(reasoning)
+        yield FinishPiece(
+            reason=FinishReason.TOOL_CALLS if self._calls else self._finish_reason,
+            completion_tokens=None if total is None else max(0, int(total) - reasoning),
+            reasoning_tokens=reasoning,
+            cached_tokens=int((self._usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
+            engine_prompt_tokens=self._usage.get("prompt_tokens"),
+        )
+
+    def _parse_choice(self, choice: Json, *, running: int | None) -> Iterator[Piece]:
+        delta = choice.get("delta") or {}
+        logprobs = tuple(self._parse_logprob(item) for item in (choice.get("logprobs") or {}).get("content") or ())
+        if reasoning := delta.get("reasoning_content") or delta.get("reasoning"):
+            tokens = self._count(running, at_least_seen=1)
+            self._reasoned += tokens
+            yield ReasoningPiece(str(reasoning), tokens)
+        if text := delta.get("content"):
+            yield TextPiece(str(text), self._count(running, at_least_seen=len(logprobs) or 1), logprobs)
+        for fragment in delta.get("tool_calls") or ():
+            yield from self._parse_fragment(fragment, tokens=self._count(running, at_least_seen=1))
+        if reason := choice.get("finish_reason"):
+            self._finish_reason = FINISH_REASONS.get(reason, FinishReason.STOP)
+
+    def _parse_fragment(self, fragment: Json, *, tokens: int) -> Iterator[Piece]:
+        function = fragment.get("function") or {}
+        index = fragment.get("index", 0)
+        if self._open_call is None or self._open_call.index != index:
+            yield from self._close_call()
+            self._open_call = _OpenCall(index, fragment.get("id") or f"call_{self._calls}")
+        self._open_call.tokens += tokens
+        self._open_call.names.append(function.get("name") or "")
+        self._open_call.arguments.append(function.get("arguments") or "")
+
+    def _close_call(self) -> Iterator[Piece]:
+        call, self._open_call = self._open_call, None
+        if call is not None:
+            self._calls += 1
+            yield ToolCallPiece(ToolCall(call.id, "".join(call.names), "".join(call.arguments)), call.tokens)
+
+    def _parse_logprob(self, item: Json) -> TokenLogprob:
+        top = [(str(t["token"]), float(t["logprob"])) for t in item.get("top_logprobs") or ()]
+        return TokenLogprob(str(item["token"]), float(item["logprob"]), tuple(top[: self._top_logprobs]))
+
+    def _count(self, running: int | None, *, at_least_seen: int) -> int:
+        tokens = at_least_seen if running is None else max(0, running - self._counted)
+        self._counted += tokens
+        return tokens
+
+
+@dataclass(slots=True)
+class _OpenCall:
+    index: int
+    id: str
+    names: list[str] = field(default_factory=list)
+    arguments: list[str] = field(default_factory=list)
+    tokens: int = 0
+
+
+def _running_count(chunk: Json) -> int | None:
+    """The tokens generated up to this chunk, where the engine says it in its own way (llama.cpp) or in vLLM's."""
+    timings, usage = chunk.get("timings"), chunk.get("usage")
+    if timings and "predicted_n" in timings:
+        return int(timings["predicted_n"])
+    return int(usage["completion_tokens"]) if usage and "completion_tokens" in usage else None

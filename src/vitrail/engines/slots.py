@@ -1,0 +1,147 @@
+"""Wrap an engine so that few generations run at once, few wait, and none waits long; the rest is refused at once.
+
+Made by `app.py` around every engine. Places are given in the order of asking. Knows nothing of teams or prices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vitrail.domain.chat import Sampling
+from vitrail.domain.errors import Unavailable
+from vitrail.engines.base import Capabilities, Engine, Health, Piece, Prompt, Token
+
+
+class SlotsOptions(BaseModel):
+    """How many generations an engine runs and keeps waiting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    generations: int | None = Field(None, ge=1, description="Generations at once; by default what the engine can do.")
+    queue: int = Field(64, ge=0, description="Most requests that wait for a slot; more are refused.")
+    wait_seconds: float = Field(30.0, gt=0, description="Longest wait for a slot; then the request is refused.")
+    drain_seconds: float = Field(10.0, ge=0, description="Longest time that running generations get when closing.")
+
+
+class Slots:
+    """An engine with a bounded number of generations; `generations` holds unless the options say otherwise."""
+
+    def __init__(self, engine: Engine, options: SlotsOptions, *, generations: int = 1) -> None:
+        self._engine = engine
+        self._options = options
+        self._free = options.generations or generations
+        self._generations = self._free
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+
+    @property
+    def running(self) -> int:
+        """Return how many generations hold a slot."""
+        return self._generations - self._free
+
+    @property
+    def waiting(self) -> int:
+        """Return how many requests wait for a slot."""
+        return sum(not waiter.done() for waiter in self._waiters)
+
+    @property
+    def generations(self) -> int:
+        """Return how many slots there are."""
+        return self._generations
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what the engine can do."""
+        return self._engine.capabilities
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the engine's fingerprint."""
+        return self._engine.fingerprint
+
+    async def start(self) -> None:
+        """Start the engine."""
+        await self._engine.start()
+
+    async def close(self) -> None:
+        """Refuse whoever waits, let running generations end for a while, then close the engine."""
+        self._closing = True
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(self._refusal())
+        self._waiters.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.drain_seconds):
+                await self._idle.wait()
+        await self._engine.close()
+
+    async def health(self) -> Health:
+        """Return the engine's health; not ready while closing."""
+        return Health(ready=False, detail="closing") if self._closing else await self._engine.health()
+
+    async def count_text_tokens(self, prompt: Prompt) -> int:
+        """Return the engine's count; takes no slot."""
+        return await self._engine.count_text_tokens(prompt)
+
+    async def tokenize(self, text: str) -> tuple[Token, ...]:
+        """Return the engine's tokens; takes no slot."""
+        return await self._engine.tokenize(text)
+
+    async def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
+        """Wait for a slot, then yield the engine's pieces; the slot is free again when the generator is closed.
+
+        Raises Unavailable with a time to retry after when the queue is full or the wait too long.
+        """
+        await self._take()
+        try:
+            async with aclosing(self._engine.generate(prompt, sampling)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self._give_back()
+
+    async def _take(self) -> None:
+        """Return holding a slot; whoever is cancelled or refused holds none."""
+        if self._closing:
+            raise self._refusal()
+        if self._free and not self.waiting:
+            self._free -= 1
+            self._idle.clear()
+            return
+        if self.waiting >= self._options.queue:
+            raise self._refusal()
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(self._options.wait_seconds):
+                await waiter
+        except BaseException as failure:
+            with suppress(ValueError):
+                self._waiters.remove(waiter)
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._give_back()  # the slot came in the same moment as the cancellation
+            if isinstance(failure, TimeoutError):
+                raise self._refusal() from failure
+            raise
+
+    def _give_back(self) -> None:
+        """Hand the slot to whoever waits longest, or keep it free."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._free += 1
+        if self._free == self._generations:
+            self._idle.set()
+
+    def _refusal(self) -> Unavailable:
+        """A refusal that tells to come back when about half the queue can have moved on."""
+        return Unavailable(retry_after_seconds=max(1.0, round(self._options.wait_seconds / 2)))

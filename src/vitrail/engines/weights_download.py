@@ -1,0 +1,110 @@
+"""Download a file over HTTP, from where an earlier try stopped, and give up on a server that is silent.
+
+Called by weights in a thread of its own. Knows nothing of digests.
+"""
+
+from __future__ import annotations
+
+import http.client
+import queue
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+READ_BYTES = 256 << 10
+
+Advance = Callable[[int], None]
+
+
+class SourceFailed(Exception):
+    """A source did not give the file; the text says why, in one line for the operator."""
+
+
+class SourceSilent(SourceFailed):
+    """A source did not answer in time, and is not worth asking again soon."""
+
+
+def download(url: str, partial: Path, *, size_bytes: int, silent_seconds: float, advance: Advance) -> None:
+    """Add what is missing to `partial` until it has `size_bytes`; `advance` hears how many there are.
+
+    Raises SourceFailed, and SourceSilent after `silent_seconds` without a byte, name look-up included; what came stays.
+    """
+    transfer = _Transfer(url, partial, size_bytes=size_bytes, silent_seconds=silent_seconds)
+    threading.Thread(target=transfer.run, daemon=True).start()
+    while True:
+        try:
+            event = transfer.events.get(timeout=silent_seconds)
+        except queue.Empty:
+            transfer.abandon()
+            raise SourceSilent(f"no answer for {silent_seconds:g} s") from None
+        if isinstance(event, Exception):
+            raise event
+        if event is None:
+            return
+        advance(event)
+
+
+class _Transfer:
+    """One transfer in a thread that may hang for ever (in a name look-up, say) and is abandoned then."""
+
+    def __init__(self, url: str, partial: Path, *, size_bytes: int, silent_seconds: float) -> None:
+        self.events: queue.Queue[int | SourceFailed | None] = queue.Queue()
+        self._url = url
+        self._partial = partial
+        self._size_bytes = size_bytes
+        self._silent_seconds = silent_seconds
+        self._writing = threading.Lock()
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        """Return once the thread writes no more."""
+        with self._writing:
+            self._abandoned = True
+
+    def run(self) -> None:
+        """Transfer, and say how it ended."""
+        try:
+            self._transfer()
+        except SourceFailed as failure:
+            self.events.put(failure)
+        except urllib.error.HTTPError as failure:
+            failure.close()
+            self.events.put(SourceFailed(f"HTTP {failure.code}"))
+        except TimeoutError:
+            self.events.put(SourceSilent(f"no answer for {self._silent_seconds:g} s"))
+        except (OSError, http.client.HTTPException, ValueError) as failure:
+            reason = getattr(failure, "reason", failure)
+            silent = isinstance(reason, TimeoutError)
+            self.events.put((SourceSilent if silent else SourceFailed)(f"no connection ({reason})"))
+        else:
+            self.events.put(None)
+
+    def _transfer(self) -> None:
+        have = self._partial.stat().st_size if self._partial.exists() else 0
+        if have >= self._size_bytes:
+            return
+        request = urllib.request.Request(self._url, headers={"User-Agent": "vitrail"})
+        if have:
+            request.add_header("Range", f"bytes={have}-")
+        with urllib.request.urlopen(request, timeout=self._silent_seconds) as response:
+            continues = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+            if not (response.status == 206 and continues):
+                have = 0
+            with self._partial.open("ab") as file:
+                file.truncate(have)
+                while received := response.read1(READ_BYTES):
+                    have += len(received)
+                    self._write(file.write, received, have)
+        if have < self._size_bytes:
+            raise SourceFailed(f"the transfer ended after {have:,} of {self._size_bytes:,} bytes")
+
+    def _write(self, write: Callable[[bytes], int], received: bytes, have: int) -> None:
+        if have > self._size_bytes:
+            raise SourceFailed(f"the file there is longer than {self._size_bytes:,} bytes")
+        with self._writing:
+            if self._abandoned:
+                raise SourceFailed("abandoned")
+            write(received)
+        self.events.put(have)

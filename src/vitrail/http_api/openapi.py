@@ -1,0 +1,124 @@
+"""Describe the route table as an OpenAPI 3.1 document; every shape comes from the Structs that the routes use."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from typing import Any
+
+import msgspec
+
+from vitrail import __version__
+from vitrail.http_api.errors import ErrorBody
+from vitrail.http_api.route import KeyedRoute, Route
+from vitrail.http_api.wire_chat import ChatCompletionRequest
+from vitrail.http_api.wire_completion import ChatCompletionChunk
+
+_REFERENCE = "#/components/schemas/{name}"
+_OF_EVERY_ROUTE = {405: "Wrong method.", 500: "Our own fault; the text names the request id."}
+_OF_KEYED_ROUTES = {
+    400: "A key that does not exist, or an argument that cannot be used.",
+    401: "No key was sent.",
+    403: "The key may not do that.",
+    429: "Too many requests, or no credit left.",
+    503: "Busy, draining or down; see Retry-After.",
+}
+_OF_BODIES = {
+    408: "The body came too slowly.",
+    413: "The body is too large.",
+    415: "No body, or one that is not application/json.",
+    422: "JSON of another shape; the text names the path.",
+}
+_OF_IMAGES = {412: "A URL did not give a JPEG or PNG."}
+_OF_MODELS = {404: "No such model, or none that this key may use."}
+
+
+@functools.cache
+def build_openapi(routes: tuple[Route, ...]) -> bytes:
+    """Return the document as JSON."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(_path(route), {})[route.method.lower()] = _operation(route)
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Vitrail",
+            "version": __version__,
+            "description": "The Grok image-understanding API, served from your own machine.",
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(routes),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            },
+        },
+    }
+    return msgspec.json.encode(document)
+
+
+def _schemas(routes: tuple[Route, ...]) -> dict[str, Any]:
+    bodies = [route.body for route in routes if isinstance(route, KeyedRoute) and route.body]
+    results = [route.result for route in routes if route.result]
+    types = dict.fromkeys([*bodies, *results, ChatCompletionChunk, ErrorBody])
+    return msgspec.json.schema_components(list(types), ref_template=_REFERENCE)[1]
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.answer.__name__,
+        "summary": (inspect.getdoc(route.answer) or "").partition("\n")[0],
+        "responses": {"200": _success(route)} | {str(s): _refusal(why) for s, why in sorted(_refusals(route).items())},
+        "security": [{"bearer": []}, {"header": []}] if isinstance(route, KeyedRoute) else [],
+    }
+    if names := re.findall(r"{(\w+)", route.path):
+        schema = {"type": "string"}
+        operation["parameters"] = [{"name": n, "in": "path", "required": True, "schema": schema} for n in names]
+    if isinstance(route, KeyedRoute) and route.body:
+        operation["requestBody"] = {"required": True, "content": {"application/json": _of(route.body)}}
+    return operation
+
+
+def _success(route: Route) -> dict[str, Any]:
+    if isinstance(route, KeyedRoute):
+        content = {"application/json": _of(route.result)}
+        if _is_chat(route):
+            content["text/event-stream"] = _of(ChatCompletionChunk)
+    elif route.result:
+        content = {route.media: _of(route.result)}
+    else:
+        content = {route.media: {}}
+    return {"description": "As asked.", "content": content}
+
+
+def _refusals(route: Route) -> dict[int, str]:
+    """Return the statuses that a route may refuse with, and why."""
+    refusals = dict(_OF_EVERY_ROUTE)
+    if route.path == "/readyz":
+        refusals |= {503: "Not ready; the body names the parts."}
+    if isinstance(route, KeyedRoute):
+        refusals |= _OF_KEYED_ROUTES
+        refusals |= _OF_BODIES if route.body else {}
+        refusals |= _OF_IMAGES if route.body is ChatCompletionRequest else {}
+        refusals |= _OF_MODELS if route.body or "{model_id" in route.path else {}
+    return refusals
+
+
+def _refusal(why: str) -> dict[str, Any]:
+    return {"description": why, "content": {"application/json": _of(ErrorBody)}}
+
+
+def _of(shape: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"schema": {"$ref": _REFERENCE.format(name=shape.__name__)}}
+
+
+def _is_chat(route: Route) -> bool:
+    return route.path == "/v1/chat/completions"
+
+
+def _path(route: Route) -> str:
+    """Return the path as OpenAPI writes it, without Starlette's converters."""
+    return re.sub(r":\w+}", "}", route.path)

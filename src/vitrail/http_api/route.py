@@ -1,0 +1,79 @@
+"""A row of the route table, and how it answers: keys are judged here, before any handler runs or body is read."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from msgspec import Struct
+from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from vitrail.http_api.access import find_secret
+from vitrail.http_api.errors import MethodRefused
+from vitrail.http_api.exchange import SCOPE_KEY, AdmittedExchange, Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRoute:
+    """A route that answers a grant; `acl` is the endpoint that the key's ACL has to name."""
+
+    method: str
+    path: str
+    answer: Callable[[AdmittedExchange], Awaitable[ASGIApp]]
+    acl: str
+    result: type[Struct]
+    body: type[Struct] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRoute:
+    """A route that answers anybody; `media` is what it gives if that is not JSON."""
+
+    method: str
+    path: str
+    answer: Callable[[Exchange], Awaitable[ASGIApp]]
+    result: type[Struct] | None = None
+    media: str = "application/json"
+
+
+Route = KeyedRoute | OpenRoute
+
+
+def mount_routes(routes: Iterable[Route]) -> list[StarletteRoute]:
+    """Return the router's entries, one for each path."""
+    by_path: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        by_path.setdefault(route.path, {})[route.method] = route
+    return [StarletteRoute(path, _Path(path, methods)) for path, methods in by_path.items()]
+
+
+class _Path:
+    """An ASGI app for one path: picks the route by method."""
+
+    def __init__(self, path: str, methods: dict[str, Route]) -> None:
+        self._path = path
+        self._methods = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope[SCOPE_KEY]
+        exchange.scope = scope
+        exchange.route = self._path
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        route = self._methods.get(method)
+        if route is None:
+            raise MethodRefused(method=scope["method"], allowed=tuple(self._methods))
+        answer = await _answer(route, exchange)
+        await answer(scope, receive, send)
+
+
+async def _answer(route: Route, exchange: Exchange) -> ASGIApp:
+    if isinstance(route, OpenRoute):
+        return await route.answer(exchange)
+    grant = await exchange.services.admission.admit(
+        secret=find_secret(exchange.headers),
+        endpoint=route.acl,
+        request_id=exchange.request_id,
+        client_ip=exchange.client_ip,
+    )
+    return await route.answer(AdmittedExchange(exchange=exchange, grant=grant))

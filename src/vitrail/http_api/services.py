@@ -1,0 +1,43 @@
+"""Everything that the REST surface calls, handed in by `app.py`; nothing here is global."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+
+from vitrail.service.admission import Admission
+from vitrail.service.catalog import Catalog
+from vitrail.service.completion import Completions
+from vitrail.service.health import HealthReport
+from vitrail.service.tokens import Tokens
+
+
+class Log(Protocol):
+    """Takes one event a line; a structlog logger is one."""
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """Log an event that is as it should be."""
+
+    def error(self, event: str, **fields: Any) -> Any:
+        """Log an event that an operator should look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases behind the routes, and the clock, ids, log and metrics they are answered with."""
+
+    admission: Admission
+    catalog: Catalog
+    completions: Completions
+    tokens: Tokens
+    health: HealthReport
+    render_metrics: Callable[[], tuple[bytes, str]]  # the page and its content type
+    observe_request: Callable[[str, int, float], None]  # route, status, seconds
+    log: Log = field(default_factory=structlog.get_logger)
+    new_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    monotonic: Callable[[], float] = time.monotonic

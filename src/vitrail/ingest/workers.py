@@ -1,0 +1,149 @@
+"""Run decoding in processes that can be killed: a hostile image costs one worker, never the server.
+
+Called by prepare. Knows nothing of requests, tiles or where images came from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures.process import BrokenProcessPool
+
+from pebble import ProcessExpired, ProcessPool
+from pydantic import BaseModel, ConfigDict, Field
+
+from vitrail.domain.errors import InvalidArgument, Unavailable
+from vitrail.ingest.decode_task import Decoded, DecodeTask
+from vitrail.ingest.decode_worker import decode_in_worker, start_worker
+from vitrail.ingest.worker_process import WorkerContext
+
+_MOST_QUARANTINED = 1_024
+_TRIES = 2
+_STARTING_SECONDS = 30.0  # a fresh worker imports the libraries before it takes its first image
+
+
+class DecodeOptions(BaseModel):
+    """How images are decoded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: int = Field(0, ge=0, description="Decode processes; 0 means one less than there are cores, at least one.")
+    memory_bytes: int = Field(2 * 1024**3, ge=64 * 1024**2, description="Memory that one decode may take.")
+    timeout_seconds: float = Field(10.0, gt=0, description="Time that one decode may take.")
+    queue_seconds: float = Field(30.0, gt=0, description="Time that an image may wait for a free decode process.")
+    quarantine_seconds: float = Field(
+        600.0, ge=0, description="Time for which an image that killed its decode process is not tried again."
+    )
+    scaled_jpeg: bool = Field(False, description="Decode large JPEGs at a half or a quarter: faster, less exact.")
+
+
+class DecodeWorkers:
+    """A pool of decode processes; the processes start with the first image or with `start`."""
+
+    def __init__(
+        self,
+        options: DecodeOptions,
+        *,
+        decode: Callable[[DecodeTask], Decoded] = decode_in_worker,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._options = options
+        self._decode = decode
+        self._clock = clock
+        self._count = options.workers or max(1, (os.cpu_count() or 2) - 1)
+        self._pool: ProcessPool | None = None
+        self._room = asyncio.Semaphore(self._count + 1)  # one more than can run, so that no worker idles
+        self._quarantine: OrderedDict[str, float] = OrderedDict()  # digest -> when it may be tried again
+        self._closed = False
+
+    @property
+    def scaled_jpeg(self) -> bool:
+        """Tell whether tasks should ask for the faster, scaled decoding of JPEGs."""
+        return self._options.scaled_jpeg
+
+    def start(self) -> None:
+        """Start the processes now, without waiting for them."""
+        self._running_pool().schedule(os.getpid)
+
+    async def decode(self, task: DecodeTask, *, digest: str) -> Decoded:
+        """Return the decoded picture; `digest` names the image's bytes.
+
+        Raises InvalidArgument for an image that does not decode, or that killed or outlived its worker; Unavailable
+        when no worker became free in time.
+        """
+        self._check_quarantine(digest)
+        async with self._free_worker():
+            for _ in range(_TRIES):
+                try:
+                    return await self._run(task)
+                except (ProcessExpired, BrokenProcessPool):
+                    continue
+                except TimeoutError:
+                    break
+        self._put_in_quarantine(digest)
+        raise InvalidArgument("The image could not be decoded within the limits of time and memory.")
+
+    async def close(self) -> None:
+        """End every process, also busy ones; safe to call twice."""
+        self._closed = True
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()  # type: ignore[no-untyped-call]
+            await asyncio.to_thread(pool.join)
+
+    async def _run(self, task: DecodeTask) -> Decoded:
+        future = self._running_pool().schedule(self._decode, args=(task,), timeout=self._options.timeout_seconds)
+        # The pool's own deadline goes by the wall clock and counts from when a worker took the task; this one holds
+        # when that clock was set back, or when no worker comes up.
+        async with asyncio.timeout(self._options.timeout_seconds + _STARTING_SECONDS):
+            try:
+                return await asyncio.shield(asyncio.wrap_future(future))
+            except asyncio.CancelledError:
+                if not future.running():  # cancelling a running one would cost the worker; it ends by itself
+                    future.cancel()  # type: ignore[no-untyped-call]
+                raise
+
+    def _running_pool(self) -> ProcessPool:
+        """Return the pool, a new one where the last broke because its processes were killed from outside."""
+        if self._closed:
+            raise Unavailable("The server is shutting down.")
+        if self._pool is None or not self._pool.active:
+            self._discard(self._pool)
+            self._pool = ProcessPool(
+                max_workers=self._count,
+                initializer=start_worker,
+                initargs=(self._options.memory_bytes, os.getpid()),
+                context=WorkerContext(),
+            )
+        return self._pool
+
+    def _discard(self, pool: ProcessPool | None) -> None:
+        if pool is not None:
+            with contextlib.suppress(RuntimeError):
+                pool.stop()  # type: ignore[no-untyped-call]
+
+    @contextlib.asynccontextmanager
+    async def _free_worker(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._options.queue_seconds):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise Unavailable("Too many images are waiting to be decoded.", retry_after_seconds=5) from error
+        try:
+            yield
+        finally:
+            self._room.release()
+
+    def _check_quarantine(self, digest: str) -> None:
+        if self._clock() < self._quarantine.get(digest, float("-inf")):
+            raise InvalidArgument("The image was refused: it could not be decoded within the limits a while ago.")
+
+    def _put_in_quarantine(self, digest: str) -> None:
+        self._quarantine[digest] = self._clock() + self._options.quarantine_seconds
+        self._quarantine.move_to_end(digest)
+        while len(self._quarantine) > _MOST_QUARANTINED:
+            self._quarantine.popitem(last=False)

@@ -1,0 +1,119 @@
+"""Engines and prompts for the tests of engines; the language models are real and tiny, their words noise."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart
+from vitrail.domain.pictures import Picture, PreparedImage, TilePlan
+from vitrail.engines.base import Engine, Piece, Prompt, PromptMessage
+from vitrail.engines.llama.engine import LlamaEngine
+from vitrail.engines.llama.options import LlamaOptions
+from vitrail.engines.scripted import ScriptedEngine
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+
+
+@dataclass(frozen=True)
+class TinyVlm:
+    """Paths of the tiny random vision-language model."""
+
+    gguf: Path
+    mmproj: Path
+
+
+@pytest.fixture(scope="session")
+def tiny_vlm(tmp_path_factory: pytest.TempPathFactory) -> TinyVlm:
+    """The tiny model, written once per session (and test process)."""
+    folder = tmp_path_factory.mktemp("tiny-vlm")
+    subprocess.run([sys.executable, FIXTURES / "tiny_vlm.py", folder], check=True)
+    return TinyVlm(folder / "tiny-lm.gguf", folder / "tiny-mmproj.gguf")
+
+
+@pytest.fixture
+def llama_options() -> LlamaOptions:
+    """Options for the tiny model: no cache, so that answers repeat, and quick restarts."""
+    return LlamaOptions(
+        context_tokens=4096,
+        parallel=2,
+        threads=1,
+        prompt_cache=False,
+        prompt_cache_mib=0,
+        warmup=False,
+        restart_first_seconds=0.05,
+    )
+
+
+@pytest.fixture
+async def llama(tiny_vlm: TinyVlm, llama_options: LlamaOptions) -> AsyncIterator[LlamaEngine]:
+    """A started llama engine with the tiny model in a child process of its own."""
+    engine = LlamaEngine(llama_options, tiny_vlm.gguf, tiny_vlm.mmproj)
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[ScriptedEngine]:
+    """A started scripted engine without a script."""
+    engine = ScriptedEngine()
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+def draw() -> Callable[..., PreparedImage]:
+    """Makes a prepared image of one colour."""
+
+    def draw_one(width_px: int = 448, height_px: int = 448, rgb: bytes = b"\xff\x00\x00") -> PreparedImage:
+        plan = TilePlan(columns=1, rows=1, fitted_width_px=width_px, fitted_height_px=height_px, image_tokens=512)
+        picture = Picture(width_px, height_px, rgb * (width_px * height_px))
+        return PreparedImage(picture=picture, plan=plan, content_hash=f"{width_px}x{height_px}-{rgb.hex()}")
+
+    return draw_one
+
+
+@pytest.fixture
+def ask() -> Callable[..., Prompt]:
+    """Makes a prompt of one user message out of texts and images."""
+
+    def ask_one(*parts: str | PreparedImage, **options: object) -> Prompt:
+        content = tuple(TextPart(part) if isinstance(part, str) else part for part in parts)
+        return Prompt((PromptMessage(Role.USER, content),), **options)
+
+    return ask_one
+
+
+@pytest.fixture
+def ask_for_long(ask: Callable[..., Prompt]) -> Prompt:
+    """A prompt whose answer cannot end before it is long: a JSON string of at least 1500 characters."""
+    return ask("Tell me a long story", response_format=JsonFormat('{"type": "string", "minLength": 1500}'))
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
+    """Waits until something outside of this process has come about; the test's own limit ends a wait in vain."""
+
+    async def wait_until(is_so: Callable[[], Awaitable[bool]]) -> None:
+        while not await is_so():  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0.005)
+
+    return wait_until
+
+
+@pytest.fixture
+def collect() -> Callable[..., object]:
+    """Returns every piece of one answer."""
+
+    async def collect_pieces(engine: Engine, prompt: Prompt, sampling: Sampling | None = None) -> list[Piece]:
+        return [piece async for piece in engine.generate(prompt, sampling or Sampling(max_tokens=8, temperature=0))]
+
+    return collect_pieces

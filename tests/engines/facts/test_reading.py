@@ -1,0 +1,48 @@
+"""Requests to read the whole text out."""
+
+from __future__ import annotations
+
+import pytest
+
+from vitrail.engines.facts.reading import asks_to_read_out
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Transcribe the text in this image.",
+        "Transcribe all the text in the image.",
+        "What does the sign say?",
+        "Read this out to me, please.",
+        "What is written here?",
+        "What text is in this picture?",
+        "Was steht auf dem Schild?",
+        "Lies den ganzen Text vor.",
+        "Quel est le texte de cette image ?",
+        "¿Qué dice el cartel?",
+        "Trascrivi tutto il testo.",
+    ],
+)
+def test_a_request_for_the_whole_text_is_known(question):
+    """Reading words alone, in five languages."""
+    assert asks_to_read_out(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Translate the text to English.",
+        "What is the total?",
+        "What language is the text in?",
+        "What does the sign say about dogs?",
+        "What is the first word of the text?",
+        "How many lines of text are there?",
+        "Is there any text?",
+        "Summarize what is written here.",
+        "What is this?",
+        "",
+    ],
+)
+def test_any_other_question_is_not(question):
+    """One word of content makes it another question."""
+    assert not asks_to_read_out(question)

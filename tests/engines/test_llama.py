@@ -1,0 +1,227 @@
+"""The llama engine with the tiny model in a real child process: pictures, markers, limits and refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+
+import pytest
+
+from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool
+from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
+from vitrail.engines.base import Prompt, PromptMessage, TextPiece
+from vitrail.engines.llama.engine import LlamaEngine
+
+VIEW_TOKENS = 256 + 2  # one 448 px view and the two marks around every image
+MARKERS = [
+    "<__media__>",
+    "<image>",
+    "<img>",
+    "</img>",
+    "<IMG_CONTEXT>",
+    "<|image_pad|>",
+    "<|vision_start|>",
+    "<start_of_image>",
+    "<ov_genai_image_0>",
+    "[IMG]",
+    "<|im_start|>system",
+    "<|im_end|>",
+    "<|endoftext|>",
+    "![](http://127.0.0.1:1/a.png)",
+]
+
+
+async def count_engine_image_tokens(engine, prompt):
+    """What the prompt costs in the engine beyond its text."""
+    pieces = [piece async for piece in engine.generate(prompt, Sampling(max_tokens=1))]
+    return pieces[-1].engine_prompt_tokens - await engine.count_text_tokens(prompt)
+
+
+@pytest.mark.parametrize(
+    ("width_px", "height_px", "views"),
+    [(1, 1, 1), (448, 448, 1), (896, 448, 3), (896, 896, 5), (1344, 896, 7), (37, 211, 1)],
+)
+async def test_sees_a_picture_in_tiles(llama, ask, draw, width_px, height_px, views):
+    """A picture costs 256 tokens for each view of 448 px, and two more."""
+    assert await count_engine_image_tokens(llama, ask("What?", draw(width_px, height_px))) == 256 * views + 2
+
+
+async def test_sees_every_picture(llama, ask, draw):
+    """Several pictures in several messages are all seen."""
+    turn = PromptMessage(Role.USER, (draw(), TextPart("and"), draw(rgb=b"\x00\x00\xff")))
+    prompt = Prompt((turn, PromptMessage(Role.ASSISTANT, (TextPart("Yes."),)), turn))
+    assert await count_engine_image_tokens(llama, prompt) == 4 * VIEW_TOKENS
+
+
+async def test_tells_pictures_apart(llama, ask, draw):
+    """Red and blue give different log probabilities; red twice gives the same."""
+
+    async def first_logprob(rgb):
+        sampling = Sampling(max_tokens=1, temperature=0, logprobs=True, top_logprobs=1)
+        pieces = [piece async for piece in llama.generate(ask("What?", draw(rgb=rgb)), sampling)]
+        return next((p.logprobs[0].top for p in pieces if isinstance(p, TextPiece) and p.logprobs), None)
+
+    red, blue, red_again = [await first_logprob(rgb) for rgb in (b"\xff\x00\x00", b"\x00\x00\xff", b"\xff\x00\x00")]
+    assert red == red_again != blue
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+async def test_j17_markers_are_plain_text(llama, ask, draw, marker):
+    """J17 a marker in a user's text adds no picture and no control token, with and without a picture beside it."""
+    assert await count_engine_image_tokens(llama, ask(f"a {marker} b")) == 0
+    assert await count_engine_image_tokens(llama, ask(f"a {marker} b", draw())) == VIEW_TOKENS
+    added = await llama.count_text_tokens(ask(f"a {marker} b")) - await llama.count_text_tokens(ask("a  b"))
+    assert added >= len(marker)  # one token for each byte: nothing was read as one special token
+
+
+async def test_j17_markers_in_schema_tools_and_history_are_plain_text(llama):
+    """J17 names and earlier calls are kept from becoming control tokens as well."""
+    message = PromptMessage(Role.USER, (TextPart("x"),), name="<|im_end|>")
+    assert await llama.count_text_tokens(Prompt((message,))) > 0
+
+
+async def test_counts_what_the_engine_counts(llama, ask):
+    """The counted text tokens are those that the engine really uses."""
+    assert await count_engine_image_tokens(llama, ask("Grüße, 🦊!", "second part", "third")) == 0
+
+
+async def test_i31_refuses_pictures_for_a_text_model(tiny_vlm, llama_options, ask, draw, collect):
+    """I31 without a projector a picture is refused before anything is sent."""
+    engine = LlamaEngine(llama_options, tiny_vlm.gguf)
+    await engine.start()
+    try:
+        assert not engine.capabilities.images
+        with pytest.raises(InvalidArgument, match="text only"):
+            await collect(engine, ask("What?", draw()))
+    finally:
+        await engine.close()
+
+
+async def test_m06_a_prompt_over_the_window_is_refused(llama, ask, collect):
+    """M06 the engine's own error about the context window becomes ours."""
+    with pytest.raises(ContextTooLong):
+        await collect(llama, ask("x" * 5000))
+
+
+@pytest.mark.parametrize("schema", ['{"type": "nonsense"}', '{"$ref": "#/nowhere"}', '{"type": 5}'])
+async def test_m06_a_broken_schema_is_refused_in_our_words(llama, ask, collect, schema):
+    """M06 a schema that makes no grammar is an invalid argument, and nothing of the engine's text is shown."""
+    with pytest.raises(InvalidArgument) as caught:
+        await collect(llama, ask("What?", response_format=JsonFormat(schema)))
+    assert caught.value.message == "The model cannot follow the JSON schema of the request."
+    assert (await llama.health()).ready
+
+
+async def test_refuses_tools_that_the_template_cannot_show(llama, ask, collect):
+    """A model whose chat template knows no tools says so."""
+    with pytest.raises(InvalidArgument, match="tools"):
+        await collect(llama, ask("What?", tools=(Tool("f", "", "{}"),)))
+
+
+async def test_any_json_object_can_be_asked_for(llama, ask, collect):
+    """Without a schema, JSON mode opens with a brace and holds to JSON as far as it got."""
+    pieces = await collect(llama, ask("What?", response_format=JsonFormat(None)), Sampling(max_tokens=30, seed=1))
+    assert "".join(p.text for p in pieces if isinstance(p, TextPiece)).lstrip().startswith("{")
+
+
+async def test_stops_at_a_stop_sequence(llama, ask, collect):
+    """The answer ends before the stop sequence."""
+    whole = await collect(llama, ask("Hello"), Sampling(max_tokens=40, temperature=0))
+    text = "".join(p.text for p in whole if isinstance(p, TextPiece))
+    stop = next(c for c in text if c.isascii())
+    cut = await collect(llama, ask("Hello"), Sampling(max_tokens=40, temperature=0, stop=(stop,)))
+    assert stop not in "".join(p.text for p in cut if isinstance(p, TextPiece))
+    assert cut[-1].reason == "stop"
+
+
+@pytest.mark.parametrize("seed", [0, -1, 2**31, 2**32 - 1, 2**63])
+async def test_any_seed_repeats(llama, ask, collect, seed):
+    """Every whole number is a seed, also the one that llama.cpp takes as "choose one"."""
+    sampling = Sampling(max_tokens=12, temperature=1.5, seed=seed)
+    assert await collect(llama, ask("Hello"), sampling) == await collect(llama, ask("Hello"), sampling)
+
+
+async def test_m07_partial_characters_are_held_back(llama, ask, collect):
+    """M07 the noise of the tiny model, bytes of any kind, comes out as whole characters."""
+    pieces = await collect(llama, ask("Hello"), Sampling(max_tokens=300, temperature=2.0, seed=5))
+    for piece in pieces[:-1]:
+        piece.text.encode("utf-8")
+
+
+async def test_m03_leaving_frees_the_native_slot(llama, ask_for_long, until):
+    """M03 a client that leaves mid-stream ends the native generation within a second."""
+
+    async def are_slots_free():
+        return not any(slot["is_processing"] for slot in await llama.fetch_slots())
+
+    stream = llama.generate(ask_for_long, Sampling(max_tokens=4000))
+    await anext(stream)
+    assert not await are_slots_free()
+    await stream.aclose()
+    async with asyncio.timeout(1):
+        await until(are_slots_free)
+
+
+async def test_fingerprint_changes_with_what_changes_answers(tiny_vlm, llama_options, llama):
+    """Another context window or projector gives another fingerprint; other threads do not."""
+
+    def fingerprint(**changed):
+        return LlamaEngine(llama_options.model_copy(update=changed), tiny_vlm.gguf, tiny_vlm.mmproj)
+
+    same, other = fingerprint(threads=2, idle_seconds=7.0), fingerprint(context_tokens=2048)
+    for engine in (same, other):
+        await engine.start()
+        await engine.close()
+    assert same.fingerprint == llama.fingerprint != other.fingerprint
+
+
+async def test_m26_a_missing_model_file_is_named_at_start(tmp_path, llama_options):
+    """M26 a model file that does not exist stops the start with its path."""
+    with pytest.raises(Unavailable, match=r"nothing\.gguf does not exist"):
+        await LlamaEngine(llama_options, tmp_path / "nothing.gguf").start()
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF\x03\x00\x00\x00" + b"\xff" * 40, b"PK\x03\x04" * 20])
+async def test_m26_a_file_that_is_no_model_is_refused(tmp_path, llama_options, content):
+    """M26 a damaged or foreign file is refused at start."""
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(content)
+    with pytest.raises(Unavailable, match="cannot be used"):
+        await LlamaEngine(llama_options, broken).start()
+
+
+async def test_m26_a_cut_model_file_is_refused(tmp_path, tiny_vlm, llama_options):
+    """M26 a model file that ends early does not load, and no process is left."""
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(tiny_vlm.gguf.read_bytes()[:200_000])
+    engine = LlamaEngine(llama_options, cut)
+    with pytest.raises(Unavailable):
+        await engine.start()
+    assert engine.pid is None
+
+
+async def test_answers_do_not_depend_on_the_order_of_requests(llama, ask, collect):
+    """With the prompt cache off, a question is answered alike before and after another one."""
+    first = await collect(llama, ask("Hello"))
+    await collect(llama, ask("Something else"))
+    assert await collect(llama, ask("Hello")) == first
+
+
+async def test_tokens_of_a_cut_character_keep_their_bytes(llama):
+    """A character that spans several tokens is given byte by byte."""
+    assert [token.raw for token in await llama.tokenize("é")] == [b"\xc3", b"\xa9"]
+
+
+async def test_requests_before_the_start_are_refused(tiny_vlm, llama_options, ask, collect):
+    """An engine that was not started says that it is unavailable."""
+    engine = LlamaEngine(llama_options, tiny_vlm.gguf, tiny_vlm.mmproj)
+    with pytest.raises(Unavailable):
+        await collect(engine, ask("Hello"))
+    assert not (await engine.health()).ready
+
+
+async def test_body_is_json_whatever_the_text(llama, ask, collect):
+    """J05 lone surrogates, which JSON lets through, do not break the request."""
+    prompt = ask(json.loads('"a\\ud83d b"'))
+    assert (await collect(llama, dataclasses.replace(prompt)))[-1].engine_prompt_tokens > 0

@@ -1,0 +1,391 @@
+"""The upstream engine, and the client that it shares with llama, against a server that says what the test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from aiohttp import web
+
+from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolCall, ToolChoice, ToolMode
+from vitrail.domain.completion import FinishReason, TokenLogprob
+from vitrail.domain.errors import ContextTooLong, InvalidArgument, RateLimited, Unavailable
+from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, ReasoningPiece, TextPiece, ToolCallPiece
+from vitrail.engines.upstream import UpstreamEngine, UpstreamOptions
+
+SECRET = "sk-secret-of-the-operator"
+INSIDE = "/srv/models/private.gguf at 10.0.0.7: traceback"
+
+
+class OtherServer:
+    """Answers each request with the next scripted answer; notes bodies, headers and broken connections."""
+
+    def __init__(self):
+        self.answers = []
+        self.bodies = []
+        self.headers = []
+        self.left = asyncio.Event()
+        app = web.Application(client_max_size=1 << 26)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/models", self._models)
+        self._runner = web.AppRunner(app, handler_cancellation=True)
+
+    async def start(self):
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=0.1)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+
+    async def close(self):
+        await self._runner.cleanup()
+
+    async def _models(self, request):
+        return web.json_response({"data": []})
+
+    async def _chat(self, request):
+        self.bodies.append(await request.json())
+        self.headers.append(request.headers)
+        answer = self.answers.pop(0)
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            for item in answer:
+                match item:
+                    case bytes():
+                        await response.write(item)
+                    case dict():
+                        await response.write(b"data: " + json.dumps(item).encode() + b"\n\n")
+                    case "hang":
+                        await asyncio.sleep(60)
+                    case "cut":
+                        request.transport.abort()
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+        return response
+
+
+def delta(finish=None, **content):
+    """One chunk."""
+    return {"choices": [{"index": 0, "delta": content, "finish_reason": finish}]}
+
+
+def usage(**counts):
+    """The chunk that ends a stream."""
+    return {"choices": [], "usage": counts}
+
+
+DONE = b"data: [DONE]\n\n"
+FINE = [delta(role="assistant", content=""), delta(content="Hello"), delta("stop"), DONE]
+
+
+@pytest.fixture
+async def server():
+    """A running server with nothing to say yet."""
+    server = OtherServer()
+    await server.start()
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+def slept():
+    """The pauses before retries."""
+    return []
+
+
+@pytest.fixture
+async def upstream(server, slept):
+    """An upstream engine that asks that server, with short limits and pauses that are only noted."""
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    options = UpstreamOptions(first_piece_seconds=0.3, idle_seconds=0.3, call_seconds=0.3)
+    engine = UpstreamEngine(options, base_url=server.url, model="big-vlm", key=SECRET, sleep=sleep)
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+async def test_streams_text_and_counts(server, upstream, ask, collect):
+    """Text comes piece by piece; the counts of the other server come at the end."""
+    counts = {"prompt_tokens": 300, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 7}}
+    server.answers = [[delta(content="Hel"), delta(content="lo"), delta("length"), usage(**counts), DONE]]
+    assert await collect(upstream, ask("Hi")) == [
+        TextPiece("Hel"),
+        TextPiece("lo"),
+        FinishPiece(FinishReason.LENGTH, 2, 0, cached_tokens=7, engine_prompt_tokens=300),
+    ]
+
+
+async def test_sends_everything_of_the_prompt(server, upstream, collect, draw):
+    """Model, key, messages with pictures as PNG, sampling, schema and tools travel in the API's own form."""
+    call = ToolCall("c1", "look", '{"a": 1}')
+    messages = (
+        PromptMessage(Role.DEVELOPER, (TextPart("Be brief."),)),
+        PromptMessage(Role.USER, (draw(2, 1), TextPart("What?")), name="Ada"),
+        PromptMessage(Role.ASSISTANT, (), tool_calls=(call,)),
+        PromptMessage(Role.TOOL, (TextPart("seen"),), tool_call_id="c1"),
+    )
+    prompt = Prompt(
+        messages,
+        response_format=JsonFormat('{"type": "object"}', name="thing"),
+        tools=(Tool("look", "Looks.", '{"type": "object"}'),),
+        tool_choice=ToolChoice(ToolMode.REQUIRED, "look"),
+        reasoning_effort="low",
+    )
+    sampling = Sampling(
+        max_tokens=5,
+        temperature=0.5,
+        top_p=0.9,
+        seed=3,
+        stop=("a",),
+        frequency_penalty=1,
+        logprobs=True,
+        top_logprobs=2,
+    )
+    server.answers = [FINE]
+    await collect(upstream, prompt, sampling)
+    (body,) = server.bodies
+    image = body["messages"][1]["content"].pop(0)
+    assert image["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+    assert body == {
+        "model": "big-vlm",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "What?"}], "name": "Ada"},
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"a": 1}'}}],
+            },
+            {"role": "tool", "content": "seen", "tool_call_id": "c1"},
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 5,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "seed": 3,
+        "stop": ["a"],
+        "frequency_penalty": 1,
+        "logprobs": True,
+        "top_logprobs": 2,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "thing", "schema": {"type": "object"}, "strict": True},
+        },
+        "tools": [
+            {
+                "type": "function",
+                "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object"}},
+            }
+        ],
+        "parallel_tool_calls": True,
+        "tool_choice": {"type": "function", "function": {"name": "look"}},
+        "reasoning_effort": "low",
+    }
+    assert server.headers[0]["Authorization"] == f"Bearer {SECRET}"
+
+
+async def test_function_calls_are_put_together(server, upstream, ask, collect):
+    """Fragments of several calls come out whole and in order; the reason is tool_calls."""
+
+    def fragment(index, **function):
+        return delta(tool_calls=[{"index": index, "id": function.pop("id", None), "function": function}])
+
+    server.answers = [
+        [
+            fragment(0, id="a", name="f", arguments=""),
+            fragment(0, arguments='{"x"'),
+            fragment(0, arguments=": 1}"),
+            fragment(1, name="g", arguments="{}"),
+            delta("tool_calls"),
+            DONE,
+        ]
+    ]
+    pieces = await collect(upstream, ask("Hi"))
+    assert [piece.call for piece in pieces[:-1]] == [ToolCall("a", "f", '{"x": 1}'), ToolCall("call_1", "g", "{}")]
+    assert all(isinstance(piece, ToolCallPiece) for piece in pieces[:-1])
+    assert pieces[-1].reason is FinishReason.TOOL_CALLS
+
+
+async def test_reasoning_is_kept_apart(server, upstream, ask, collect):
+    """Reasoning is its own kind of piece, and its tokens are no completion tokens."""
+    details = {"reasoning_tokens": 30}
+    server.answers = [
+        [
+            delta(reasoning_content="Hm."),
+            delta(content="Yes"),
+            delta("stop"),
+            usage(prompt_tokens=5, completion_tokens=31, completion_tokens_details=details),
+            DONE,
+        ]
+    ]
+    pieces = await collect(upstream, ask("Hi"))
+    assert pieces[0] == ReasoningPiece("Hm.")
+    assert (pieces[-1].completion_tokens, pieces[-1].reasoning_tokens) == (1, 30)
+
+
+async def test_logprobs_are_passed_on(server, upstream, ask, collect):
+    """Log probabilities come with their text, as many alternatives as asked."""
+    top = [{"token": "Hi", "logprob": -0.1}, {"token": "Ho", "logprob": -2}, {"token": "Hu", "logprob": -3}]
+    chunk = delta(content="Hi")
+    chunk["choices"][0]["logprobs"] = {"content": [{"token": "Hi", "logprob": -0.1, "top_logprobs": top}]}
+    server.answers = [[chunk, delta("stop"), DONE]]
+    pieces = await collect(upstream, ask("Hi"), Sampling(logprobs=True, top_logprobs=2))
+    assert pieces[0].logprobs == (TokenLogprob("Hi", -0.1, (("Hi", -0.1), ("Ho", -2.0))),)
+
+
+async def test_m07_bytes_cut_anywhere_make_whole_text(server, upstream, ask, collect):
+    """M07 events and characters cut in the middle of the network's packets come out whole; bad bytes as U+FFFD."""
+    whole = b"".join(b"data: " + json.dumps(d, ensure_ascii=False).encode() + b"\r\n\r\n" for d in FINE[:-1])
+    whole = whole.replace(b"Hello", "Grüße 🦊".encode() + b"\xff")
+    server.answers = [[bytes([b]) for b in whole] + [b": keep-alive\n\n", DONE]]
+    assert (await collect(upstream, ask("Hi")))[0].text == "Grüße 🦊\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "failure"),
+    [
+        (400, {"error": {"message": f"maximum context length is 4096 tokens {INSIDE}"}}, ContextTooLong),
+        (400, {"error": {"message": INSIDE, "type": "exceed_context_size_error"}}, ContextTooLong),
+        (400, {"object": "error", "message": f"bad image {INSIDE}", "code": 400}, InvalidArgument),
+        (422, {"detail": [INSIDE]}, InvalidArgument),
+        (400, INSIDE, InvalidArgument),
+        (401, {"error": {"message": f"wrong key {SECRET}"}}, Unavailable),
+        (403, {"error": INSIDE}, Unavailable),
+        (404, {"error": {"message": "no model big-vlm"}}, Unavailable),
+        (500, {"error": {"message": INSIDE, "code": 400, "type": "x"}}, InvalidArgument),
+        (500, {"error": {"message": INSIDE}}, Unavailable),
+        (302, {}, Unavailable),
+    ],
+)
+async def test_m06_errors_are_translated_and_never_leaked(server, upstream, ask, collect, status, document, failure):
+    """M06 whatever form an error has, it becomes one of ours, in our words."""
+    server.answers = [web.json_response(document, status=status) for _ in range(3)]
+    with pytest.raises(failure) as caught:
+        await collect(upstream, ask("Hi"))
+    assert type(caught.value) is failure
+    assert INSIDE not in str(caught.value) and SECRET not in str(caught.value) and "big-vlm" not in str(caught.value)
+
+
+async def test_m06_an_error_answered_as_success_is_one(server, upstream, ask, collect):
+    """M06 status 200 with an error object is that error."""
+    server.answers = [web.json_response({"error": {"code": 400, "message": "Failed to load image"}})]
+    with pytest.raises(InvalidArgument, match="image"):
+        await collect(upstream, ask("Hi"))
+
+
+@pytest.mark.parametrize(("status", "failure"), [(429, RateLimited), (503, Unavailable)])
+async def test_m24_retry_after_is_passed_on(server, upstream, ask, collect, status, failure, slept):
+    """M24 a long Retry-After goes to the client instead of being waited for here."""
+    server.answers = [web.Response(status=status, headers={"Retry-After": "17"})]
+    with pytest.raises(failure) as caught:
+        await collect(upstream, ask("Hi"))
+    assert (caught.value.retry_after_seconds, slept) == (17, [])
+
+
+async def test_m24_a_busy_server_is_asked_again_while_nothing_was_sent(server, upstream, ask, collect, slept):
+    """M24 short refusals are retried with growing pauses, and the client sees only the answer."""
+    server.answers = [web.Response(status=503), web.Response(status=429), FINE]
+    assert (await collect(upstream, ask("Hi")))[0] == TextPiece("Hello")
+    assert slept == [0.5, 1.0]
+
+
+async def test_m24_nothing_is_retried_once_text_was_sent(server, upstream, ask):
+    """M24 a stream that breaks after its first piece fails and is not started again."""
+    server.answers = [[delta(content="Hel"), "cut"], FINE]
+    seen = []
+    with pytest.raises(Unavailable):
+        async for piece in upstream.generate(ask("Hi"), Sampling()):
+            seen.append(piece)
+    assert seen == [TextPiece("Hel")] and len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        web.Response(text="<html>Bad Gateway</html>", content_type="text/html"),
+        web.json_response({"choices": "of another shape"}),
+        [b"data: {not json\n\n"],
+        [b"data: [1, 2]\n\n"],
+        [b'data: {"choices": [{"delta": []}]}\n\n', b'data: {"choices": 5}\n\n'],
+        [delta(content="Hel")],
+        [delta(content="Hel"), DONE],
+        [],
+        [{"error": {"message": INSIDE, "code": 500}}],
+        [b"data: " + b"x" * (17 << 20)],
+    ],
+    ids=["html", "json", "not-json", "list", "shape", "cut", "done-early", "empty", "error-event", "huge-event"],
+)
+async def test_m25_a_strange_answer_is_unavailable(server, upstream, ask, collect, answer):
+    """M25 HTML, a truncated stream or another shape end in one clean failure."""
+    server.answers = [answer, *[web.Response(status=503)] * 3]
+    with pytest.raises(Unavailable) as caught:
+        await collect(upstream, ask("Hi"))
+    assert caught.value.message == "The service is currently unavailable."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [["hang"], [delta(role="assistant"), "hang"], [delta(content="Hel"), "hang"]],
+    ids=["head", "role", "text"],
+)
+async def test_m05_silence_ends_the_request_once(server, upstream, ask, collect, answer):
+    """M05 a server that stops sending is left after the limit, and not asked again."""
+    server.answers = [answer, FINE]
+    with pytest.raises(Unavailable):
+        await collect(upstream, ask("Hi"))
+    assert len(server.bodies) == 1
+
+
+async def test_m05_keep_alives_are_no_sign_of_life(server, upstream, ask, collect):
+    """M05 comments between events do not put off the limit."""
+    server.answers = [[delta(content="Hel"), b": ping\n\n", "hang"]]
+    with pytest.raises(Unavailable):
+        await collect(upstream, ask("Hi"))
+
+
+async def test_m03_closing_drops_the_connection(server, upstream, ask):
+    """M03 the other server sees at once that nobody listens any more."""
+    server.answers = [[delta(content="Hel"), "hang"]]
+    stream = upstream.generate(ask("Hi"), Sampling())
+    await anext(stream)
+    await stream.aclose()
+    async with asyncio.timeout(1):
+        await server.left.wait()
+
+
+async def test_health_follows_the_other_server(server, upstream):
+    """Ready while the models can be listed, not ready once the server is gone; the detail is for operators."""
+    assert (await upstream.health()).ready
+    await server.close()
+    assert not (await upstream.health()).ready
+
+
+async def test_an_unreachable_server_is_unavailable(ask, collect):
+    """No connection is a failure after the retries, and start does not need one."""
+    engine = UpstreamEngine(
+        UpstreamOptions(retries=1, retry_pause_seconds=0), base_url="http://127.0.0.1:1/v1", model="m"
+    )
+    await engine.start()
+    with pytest.raises(Unavailable):
+        await collect(engine, ask("Hi"))
+    await engine.close()
+
+
+async def test_what_the_model_cannot_is_refused_here(server, ask, collect, draw):
+    """Pictures and tools for a model that takes none never leave."""
+    options = UpstreamOptions(images=False, tools=False)
+    engine = UpstreamEngine(options, base_url=server.url, model="m")
+    await engine.start()
+    for prompt in (ask(draw()), ask("Hi", tools=(Tool("f", "", "{}"),))):
+        with pytest.raises(InvalidArgument):
+            await collect(engine, prompt)
+    await engine.close()
+    assert server.bodies == []

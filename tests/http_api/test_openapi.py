@@ -1,0 +1,61 @@
+"""The OpenAPI document says what the router does, and the page that shows it needs nothing else."""
+
+from __future__ import annotations
+
+import re
+
+from vitrail.http_api.routes import KEYED_ROUTES, OPEN_ROUTES
+
+
+def references(value) -> set[str]:
+    """Return every `$ref` inside."""
+    if isinstance(value, dict):
+        own = {value["$ref"]} if "$ref" in value else set()
+        return own.union(*(references(inner) for inner in value.values()))
+    return set().union(*(references(inner) for inner in value)) if isinstance(value, list) else set()
+
+
+async def test_the_document_has_every_route_and_no_other(surface):
+    """Methods and paths are those of the table."""
+    paths = (await surface.client.get("/openapi.json")).json()["paths"]
+    documented = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    table = {(r.method, re.sub(r":\w+}", "}", r.path)) for r in (*KEYED_ROUTES, *OPEN_ROUTES)}
+    assert documented == table
+
+
+async def test_every_reference_has_its_schema(surface):
+    """No `$ref` leads nowhere, and operation ids are unique."""
+    document = (await surface.client.get("/openapi.json")).json()
+    names = {reference.removeprefix("#/components/schemas/") for reference in references(document)}
+    assert names <= set(document["components"]["schemas"])
+    ids = [what["operationId"] for methods in document["paths"].values() for what in methods.values()]
+    assert len(ids) == len(set(ids))
+
+
+async def test_keyed_routes_show_their_refusals(surface):
+    """A route that takes a chat body lists every status it may refuse with."""
+    chat = (await surface.client.get("/openapi.json")).json()["paths"]["/v1/chat/completions"]["post"]
+    assert sorted(map(int, chat["responses"])) == [200, 400, 401, 403, 404, 405, 408, 412, 413, 415, 422, 429, 500, 503]
+    assert chat["security"] == [{"bearer": []}, {"header": []}]
+
+
+async def test_an_image_url_is_documented_as_a_string(surface):
+    """What is decoded as a raw view is still shown as what clients send."""
+    schemas = (await surface.client.get("/openapi.json")).json()["components"]["schemas"]
+    assert schemas["ImageUrl"]["properties"]["url"]["type"] == "string"
+
+
+async def test_the_docs_page_needs_nothing_from_elsewhere(surface):
+    """One page without a CDN: all that it loads is on this server."""
+    answer = await surface.client.get("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", answer.text)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+async def test_the_root_says_where_to_go(surface):
+    """Whoever opens the server's address learns where the API and its documentation are."""
+    root = (await surface.client.get("/")).json()
+    assert root["base_url"] == "/v1"
+    assert (await surface.client.get(root["docs"])).status_code == 200
+    assert (await surface.client.get("/favicon.ico")).headers["content-type"] == "image/svg+xml"
