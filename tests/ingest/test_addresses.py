@@ -163,6 +163,13 @@ def test_an_allowed_host_passes_with_its_port(entry: str, passes: bool) -> None:
             judge_url("http://127.0.0.1:9000/x", policy)
 
 
+def test_an_allowed_host_needs_no_place_on_the_list() -> None:
+    """A host that is let through by name passes beside a list of domains."""
+    policy = HostPolicy(allow_hosts=frozenset({"127.0.0.1"}), only_hosts=frozenset({"allowed.com"}))
+
+    assert judge_url("http://127.0.0.1/", policy).allowed_by_name
+
+
 def test_an_allowed_host_opens_no_other() -> None:
     """Letting one host through leaves the rest of the private world refused."""
     with pytest.raises(RefusedUrl):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import sys
@@ -88,6 +89,11 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def children() -> list[int]:
+    """Return the ids of this process's decode processes."""
+    return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -227,18 +233,22 @@ async def test_M02_a_client_that_leaves_gives_its_place_back(hooks: ModuleType, 
 
 
 async def test_idle_workers_killed_from_outside_are_replaced(hooks: ModuleType) -> None:
-    """A pool whose processes were all killed while idle is made anew."""
-    async with decoding(hooks) as workers:
+    """A pool that lost a process while idle is made anew, and its other processes end."""
+    async with decoding(hooks, workers=2) as workers:
         first: Any = await workers.decode(task(b"pid"), digest="a")
+        old = children()
         os.kill(first, signal.SIGKILL)
         await until(lambda: not is_running(first))
-        second: Any = await workers.decode(task(b"pid"), digest="b")
+        waiting = [asyncio.create_task(workers.decode(task(b"pid"), digest=str(n))) for n in range(8)]
+        pids: list[Any] = await asyncio.gather(*waiting)
+        await until(lambda: len([pid for pid in children() if is_running(pid)]) <= 2)
 
-    assert first != second
+    assert first in old
+    assert first not in pids
 
 
 async def test_closing_ends_every_process(hooks: ModuleType, tmp_path: Path) -> None:
-    """After close no process is left, also not one that was busy, and nothing more is decoded."""
+    """After close no process is left, also not a busy one; who waited for it is told so, and so is who comes later."""
     workers = DecodeWorkers(DecodeOptions(workers=1), decode=hooks.decode)
     pid: Any = await workers.decode(task(b"pid"), digest="a")
     busy = asyncio.create_task(workers.decode(task(b"wait " + str(tmp_path / "never").encode()), digest="b"))
@@ -247,10 +257,18 @@ async def test_closing_ends_every_process(hooks: ModuleType, tmp_path: Path) -> 
     await workers.close()
 
     assert not is_running(pid)
-    with pytest.raises(Unavailable):
-        await workers.decode(task(b"pid"), digest="c")
-    busy.cancel()
-    await asyncio.gather(busy, return_exceptions=True)
+    for late in (busy, workers.decode(task(b"pid"), digest="c")):
+        with pytest.raises(Unavailable, match="shutting down"):
+            await late
+
+
+async def test_processes_that_cannot_start_are_our_own_fault(hooks: ModuleType) -> None:
+    """When no process comes up, the server is unavailable; no image is blamed or put in quarantine."""
+    async with decoding(hooks, memory_bytes=64 * 1024**2) as workers:
+        workers._options = workers._options.model_copy(update={"memory_bytes": "not a number"})
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await workers.decode(task(b"pid"), digest="a")
 
 
 async def test_workers_ignore_interrupts(hooks: ModuleType) -> None:

@@ -11,6 +11,9 @@ import pybase64
 
 from vitrail.domain.pictures import Picture
 
+# Full colour resolution: subsampling blurs coloured text.
+JPEG_FLAGS = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+
 
 class PictureFormat(StrEnum):
     """How pixels travel to an engine. BMP costs least where the bytes only cross the machine's own memory."""
@@ -28,7 +31,7 @@ def render_data_uri(picture: Picture, format: PictureFormat) -> str:
         case PictureFormat.PNG:
             data = _encode(picture, ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1])
         case PictureFormat.JPEG:
-            data = _encode(picture, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, 95])
+            data = _encode(picture, ".jpg", JPEG_FLAGS)
     return f"data:image/{format.value};base64,{pybase64.b64encode(data).decode('ascii')}"
 
 

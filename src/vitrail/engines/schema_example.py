@@ -11,6 +11,7 @@ import jsonschema
 from vitrail.domain.errors import InvalidArgument
 
 DEEPEST = 32
+NOT_MADE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 FORMATS = {
     "date": "2025-01-01",
     "date-time": "2025-01-01T00:00:00Z",
@@ -31,7 +32,7 @@ def render_example(schema_json: str) -> str:
         schema = json.loads(schema_json)
         example = _Maker(schema).make(schema)
         jsonschema.validate(example, schema)
-    except (jsonschema.ValidationError, jsonschema.SchemaError, ValueError, TypeError, KeyError) as failure:
+    except (jsonschema.ValidationError, jsonschema.SchemaError, *NOT_MADE) as failure:
         raise InvalidArgument("The scripted engine cannot make up an answer for this JSON schema.") from failure
     return json.dumps(example)
 

@@ -48,8 +48,8 @@ _REFUSED_NETWORKS: tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, st
 class HostPolicy:
     """Which hosts may be fetched from; entries are lower-case names or addresses, `host` or `host:port`.
 
-    `allow_hosts` lets a host through whatever its address and port; `only_hosts`, when not empty, refuses every host
-    that is neither one of them nor below one; `deny_hosts` are refused always.
+    `deny_hosts` and those below them are refused always; `allow_hosts` pass whatever their address and port;
+    `only_hosts`, when not empty, refuses every other host that is neither one of them nor below one.
     """
 
     allow_hosts: frozenset[str] = frozenset()
@@ -146,10 +146,10 @@ def parse_address(host: str) -> IPAddress | None:
 def _judge_host(host: str, port: int, policy: HostPolicy) -> None:
     if _is_listed(host, port, policy.deny_hosts):
         raise RefusedUrl(f"Images may not be fetched from {host}.")
-    if policy.only_hosts and not _is_listed(host, port, policy.only_hosts):
-        raise RefusedUrl(f"Images may be fetched from a list of hosts only, and {host[:253]} is not on it.")
     if policy.allows(host, port):
         return
+    if policy.only_hosts and not _is_listed(host, port, policy.only_hosts):
+        raise RefusedUrl(f"Images may be fetched from a list of hosts only, and {host[:253]} is not on it.")
     if port not in policy.ports:
         raise RefusedUrl(f"Images may not be fetched from port {port}.")
     address = parse_address(host)

@@ -95,7 +95,7 @@ class Ingest:
         `long_edge_px` is what an engine's capabilities ask for: None for the tile plan's fitted size.
         Raises InvalidArgument or Unavailable.
         """
-        digests = [await _digest(image.data) for image in images]
+        digests = await _gather_in_order(_digest, images, self._options.concurrency_per_request)
         keys = [
             PictureKey(team_id, digest, image.plan, long_edge_px) for image, digest in zip(images, digests, strict=True)
         ]
@@ -255,8 +255,8 @@ def _hash_content(decoded: Decoded, plan: TilePlan, team_id: str) -> str:
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-async def _digest(data: bytes) -> str:
-    return await _off_the_loop(lambda raw: hashlib.sha256(raw).hexdigest(), data, size_bytes=len(data))
+async def _digest(image: MeasuredImage) -> str:
+    return await _off_the_loop(lambda data: hashlib.sha256(data).hexdigest(), image.data, size_bytes=len(image.data))
 
 
 async def _off_the_loop(work: Callable[[T], R], value: T, *, size_bytes: int) -> R:

@@ -6,11 +6,10 @@ Called by prepare. Knows nothing of requests, tiles or where images came from.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 
 from pebble import ProcessExpired, ProcessPool
@@ -24,6 +23,7 @@ from vitrail.ingest.worker_process import WorkerContext
 _MOST_QUARANTINED = 1_024
 _TRIES = 2
 _STARTING_SECONDS = 30.0  # a fresh worker imports the libraries before it takes its first image
+_CLOSING = "The server is shutting down."
 
 
 class DecodeOptions(BaseModel):
@@ -58,6 +58,8 @@ class DecodeWorkers:
         self._pool: ProcessPool | None = None
         self._room = asyncio.Semaphore(self._count + 1)  # one more than can run, so that no worker idles
         self._quarantine: OrderedDict[str, float] = OrderedDict()  # digest -> when it may be tried again
+        self._decoding: set[asyncio.Future[Decoded]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -76,43 +78,61 @@ class DecodeWorkers:
         when no worker became free in time.
         """
         self._check_quarantine(digest)
-        async with self._free_worker():
-            for _ in range(_TRIES):
-                try:
-                    return await self._run(task)
-                except (ProcessExpired, BrokenProcessPool):
-                    continue
-                except TimeoutError:
-                    break
+        blame = False
+        for _ in range(_TRIES):
+            try:
+                return await self._run(task)
+            except BrokenProcessPool:  # the processes could not start, or were killed while idle
+                continue
+            except ProcessExpired:
+                blame = True
+            except TimeoutError:
+                blame = True
+                break
+        if not blame:
+            raise Unavailable("The decode processes cannot be started.", retry_after_seconds=5)
         self._put_in_quarantine(digest)
         raise InvalidArgument("The image could not be decoded within the limits of time and memory.")
 
     async def close(self) -> None:
         """End every process, also busy ones; safe to call twice."""
         self._closed = True
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.stop()  # type: ignore[no-untyped-call]
-            await asyncio.to_thread(pool.join)
+        self._retire_pool()
+        for decoding in self._decoding:
+            decoding.cancel()
+        await asyncio.gather(*self._retiring)
 
     async def _run(self, task: DecodeTask) -> Decoded:
-        future = self._running_pool().schedule(self._decode, args=(task,), timeout=self._options.timeout_seconds)
+        await self._take_place()
+        try:
+            future = self._running_pool().schedule(self._decode, args=(task,), timeout=self._options.timeout_seconds)
+        except BaseException:
+            self._room.release()
+            raise
+        decoding = asyncio.wrap_future(future)
+        self._decoding.add(decoding)
+        decoding.add_done_callback(self._give_place_back)
         # The pool's own deadline goes by the wall clock and counts from when a worker took the task; this one holds
-        # when that clock was set back, or when no worker comes up.
-        async with asyncio.timeout(self._options.timeout_seconds + _STARTING_SECONDS):
-            try:
-                return await asyncio.shield(asyncio.wrap_future(future))
-            except asyncio.CancelledError:
-                if not future.running():  # cancelling a running one would cost the worker; it ends by itself
-                    future.cancel()  # type: ignore[no-untyped-call]
-                raise
+        # when that clock was set back, or when no worker comes up. A client that leaves ends only its waiting: to end
+        # the decoding would cost the worker, and it is done within its deadline anyway.
+        try:
+            limit_seconds = self._options.timeout_seconds + _STARTING_SECONDS
+            return await asyncio.wait_for(asyncio.shield(decoding), limit_seconds)
+        except TimeoutError:
+            future.cancel()  # type: ignore[no-untyped-call]
+            raise
+        except asyncio.CancelledError:
+            if self._closed and decoding.cancelled():
+                raise Unavailable(_CLOSING) from None
+            raise
 
     def _running_pool(self) -> ProcessPool:
         """Return the pool, a new one where the last broke because its processes were killed from outside."""
         if self._closed:
-            raise Unavailable("The server is shutting down.")
-        if self._pool is None or not self._pool.active:
-            self._discard(self._pool)
+            raise Unavailable(_CLOSING)
+        if self._pool is not None and not self._pool.active:
+            self._retire_pool()
+        if self._pool is None:
             self._pool = ProcessPool(
                 max_workers=self._count,
                 initializer=start_worker,
@@ -121,22 +141,25 @@ class DecodeWorkers:
             )
         return self._pool
 
-    def _discard(self, pool: ProcessPool | None) -> None:
+    def _retire_pool(self) -> None:
+        """End the pool's processes in a thread, since that waits for them."""
+        pool, self._pool = self._pool, None
         if pool is not None:
-            with contextlib.suppress(RuntimeError):
-                pool.stop()  # type: ignore[no-untyped-call]
+            pool.stop()  # type: ignore[no-untyped-call]
+            ending = asyncio.create_task(asyncio.to_thread(pool.join))
+            self._retiring.add(ending)
+            ending.add_done_callback(self._retiring.discard)
 
-    @contextlib.asynccontextmanager
-    async def _free_worker(self) -> AsyncIterator[None]:
+    async def _take_place(self) -> None:
         try:
             async with asyncio.timeout(self._options.queue_seconds):
                 await self._room.acquire()
         except TimeoutError as error:
             raise Unavailable("Too many images are waiting to be decoded.", retry_after_seconds=5) from error
-        try:
-            yield
-        finally:
-            self._room.release()
+
+    def _give_place_back(self, decoding: asyncio.Future[Decoded]) -> None:
+        self._decoding.discard(decoding)
+        self._room.release()
 
     def _check_quarantine(self, digest: str) -> None:
         if self._clock() < self._quarantine.get(digest, float("-inf")):
