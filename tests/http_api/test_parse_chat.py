@@ -225,3 +225,9 @@ def test_random_bytes_give_a_failure(body):
     """No bytes make the parser raise anything but a Failure."""
     with pytest.raises(Failure):
         parse_chat(body, HttpOptions())
+
+
+def test_an_empty_list_of_parts_is_refused():
+    """A message without any content part asks nothing; the error names its place."""
+    with pytest.raises(InvalidArgument, match=r"at least one part. \(at messages\[0\].content\)"):
+        parse(messages=[{"role": "user", "content": []}])

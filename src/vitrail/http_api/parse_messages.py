@@ -53,6 +53,8 @@ def _parse_content(content: wire.Content | None, role: Role, where: str) -> tupl
         return ()
     if isinstance(content, str):
         return (TextPart(content),)
+    if not content:
+        raise InvalidArgument("A list of content parts needs at least one part.", where=where)
     return tuple(_parse_part(part, role, f"{where}[{i}]") for i, part in enumerate(content))
 
 

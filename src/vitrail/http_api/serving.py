@@ -16,6 +16,8 @@ from starlette.types import ASGIApp
 from vitrail.http_api.connection import bounded_protocol
 from vitrail.http_api.options import HttpOptions
 
+_SETTLE_SECONDS = 5.0
+
 
 class ServerOptions(BaseModel):
     """How the process takes connections and lets go of them."""
@@ -59,6 +61,12 @@ class Server(uvicorn.Server):
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then wait for what was cut to settle its usage."""
+        await super().shutdown(sockets=sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=_SETTLE_SECONDS)
 
     def _end(self) -> None:
         self.force_exit = self.should_exit

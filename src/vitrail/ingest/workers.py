@@ -86,7 +86,7 @@ class DecodeWorkers:
                 continue
             except ProcessExpired:
                 blame = True
-            except TimeoutError:
+            except (TimeoutError, MemoryError):
                 blame = True
                 break
         if not blame:

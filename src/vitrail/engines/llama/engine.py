@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -44,6 +45,7 @@ class LlamaEngine:
         self._mmproj = mmproj
         self._supervisor = Supervisor(self._spawn, options.pauses)
         self._client: OpenAIClient | None = None
+        self._room = asyncio.Semaphore(options.parallel)  # who waits inside llama.cpp would look like a hung child
         self._capabilities = Capabilities(images=mmproj is not None, logprobs=True, structured=True)
         self._fingerprint = ""
         self._media_marker = ""
@@ -108,34 +110,47 @@ class LlamaEngine:
     async def count_text_tokens(self, prompt: Prompt) -> int:
         """Return the tokens of the templated prompt without those that stand for pictures."""
         self._refuse(prompt)
-        client = self._ready_client()
         body = render_chat(prompt, Sampling(), self._rendering(lambda _: ONE_PIXEL_BMP))
-        templated = (await client.call("POST", "/apply-template", body))["prompt"]
+        templated = (await self._call("POST", "/apply-template", body))["prompt"]
         texts = [text for text in templated.split(self._media_marker) if text]
-        return len((await client.call("POST", "/tokenize", {"content": texts, "add_special": True}))["tokens"])
+        return len((await self._call("POST", "/tokenize", {"content": texts, "add_special": True}))["tokens"])
 
     async def tokenize(self, text: str) -> tuple[Token, ...]:
         """Return the tokens of `text`; markers in it are cut as plain text."""
         body = {"content": text, "with_pieces": True, "add_special": False, "parse_special": False}
-        tokens = (await self._ready_client().call("POST", "/tokenize", body))["tokens"]
+        tokens = (await self._call("POST", "/tokenize", body))["tokens"]
         return tuple(_parse_token(item) for item in tokens)
 
     async def fetch_slots(self) -> list[Json]:
         """Return what llama.cpp says of each of its native slots, for diagnosis and tests."""
-        return list(await self._ready_client().call("GET", "/slots"))
+        return [dict(slot) for slot in await self._call("GET", "/slots")]
 
     async def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of one answer; closing the generator ends the generation in the child."""
         self._refuse(prompt)
-        child, client = self._supervisor.child, self._ready_client()
         body = await asyncio.to_thread(self._render_body, prompt, sampling)
+        async with self._room:
+            client = self._ready_client()
+            with self._killing_when_stalled():
+                async with aclosing(client.stream_chat(CHAT_PATH, body, top_logprobs=sampling.top_logprobs)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+
+    async def _call(self, method: str, path: str, body: object = None) -> Any:
+        """Return the answer of a small call to the child."""
+        client = self._ready_client()
+        with self._killing_when_stalled():
+            return await client.call(method, path, body)
+
+    @contextmanager
+    def _killing_when_stalled(self) -> Iterator[None]:
+        """Kill the child that is current now if it stops answering within the block."""
+        child = self._supervisor.child
         try:
-            async with aclosing(client.stream_chat(CHAT_PATH, body, top_logprobs=sampling.top_logprobs)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            yield
         except Stalled:
             if child is not None:
-                self._supervisor.kill(child, reason="no token within the limit")
+                self._supervisor.kill(child, reason="no sign of life within the limit")
             raise
 
     def _refuse(self, prompt: Prompt) -> None:
@@ -189,8 +204,9 @@ class LlamaEngine:
             raise Unavailable("This version of llama.cpp does not announce its media marker.")
         self._media_marker = props["media_marker"]
         can = props.get("chat_template_caps", {})
+        sees = props.get("modalities", {})
         self._capabilities = Capabilities(
-            images=bool(props["modalities"]["vision"]),
+            images=bool(sees.get("vision")),
             logprobs=True,
             structured=True,
             tools=bool(can.get("supports_tools")),

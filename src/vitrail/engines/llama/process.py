@@ -86,7 +86,10 @@ async def _shake_hands(process: asyncio.subprocess.Process, spec: ChildSpec) -> 
         raise Unavailable("The engine process ended before it was ready.") from failure
     if not line:
         raise Unavailable("The engine process ended before it was ready.")
-    announced = json.loads(line)
+    try:
+        announced = json.loads(line)
+    except ValueError as failure:
+        raise Unavailable("The engine process said something else than that it is ready.") from failure
     if "error" in announced:
         raise Unavailable(f"The engine could not load its model: {announced['error']}")
     return str(announced["url"])

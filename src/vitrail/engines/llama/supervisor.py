@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from vitrail.domain.errors import Unavailable
+from vitrail.domain.errors import Failure
 from vitrail.engines.llama.process import Child
 
 Spawn = Callable[[], Awaitable[Child]]
@@ -87,7 +87,7 @@ class Supervisor:
             self.restarts += 1
             try:
                 child = await self._spawn()
-            except (Unavailable, OSError) as failure:
+            except (Failure, OSError) as failure:
                 self._log.error("the engine process did not start", error=str(failure))
             else:
                 self._log.info("the engine process is ready again", pid=child.pid, restarts=self.restarts)
