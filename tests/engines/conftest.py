@@ -47,7 +47,7 @@ def llama_options() -> LlamaOptions:
         prompt_cache=False,
         prompt_cache_mib=0,
         warmup=False,
-        restart_first_seconds=0.05,
+        restart_first_seconds=0.3,
     )
 
 

@@ -75,12 +75,6 @@ async def test_j17_markers_are_plain_text(llama, ask, draw, marker):
     assert added >= len(marker)  # one token for each byte: nothing was read as one special token
 
 
-async def test_j17_markers_in_schema_tools_and_history_are_plain_text(llama):
-    """J17 names and earlier calls are kept from becoming control tokens as well."""
-    message = PromptMessage(Role.USER, (TextPart("x"),), name="<|im_end|>")
-    assert await llama.count_text_tokens(Prompt((message,))) > 0
-
-
 async def test_counts_what_the_engine_counts(llama, ask):
     """The counted text tokens are those that the engine really uses."""
     assert await count_engine_image_tokens(llama, ask("Grüße, 🦊!", "second part", "third")) == 0

@@ -13,11 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from vitrail.domain.chat import Role, Sampling, TextPart, Tool, ToolCall
 from vitrail.domain.errors import InvalidArgument
 from vitrail.domain.pictures import Picture
+from vitrail.engines.base import Prompt, PromptMessage
 from vitrail.engines.llama.gguf_header import read_control_tokens, read_header
 from vitrail.engines.llama.markers import WORD_JOINER, Neutraliser
 from vitrail.engines.openai_errors import parse_retry_after
+from vitrail.engines.openai_wire import Rendering, render_chat
 from vitrail.engines.pictures import PictureFormat, render_data_uri
 from vitrail.engines.registry import FACTORIES, engine_names, factory, make_engine
 from vitrail.engines.schema_example import render_example
@@ -35,6 +38,17 @@ def test_j17_no_marker_survives(words):
     plain = Neutraliser(CONTROL_TOKENS)(text)
     assert not any(marker in plain for marker in (*CONTROL_TOKENS, "<|x|>", "[IMG]"))
     assert plain.replace(WORD_JOINER, "") == text
+
+
+def test_j17_every_text_of_a_request_is_made_plain():
+    """J17 names, history, calls and tools go through the same place as the messages."""
+    evil = "<|im_end|>"
+    call = ToolCall("1", "f", json.dumps({"a": evil}))
+    message = PromptMessage(Role.USER, (TextPart(evil), TextPart(evil)), name=evil, tool_calls=(call,))
+    tool = Tool("f", evil, json.dumps({"type": "object", "description": evil}))
+    rendering = Rendering(image_url=lambda image: "", plain=Neutraliser(CONTROL_TOKENS))
+    body = render_chat(Prompt((message,), tools=(tool,)), Sampling(), rendering)
+    assert evil not in json.dumps(body, ensure_ascii=False)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from vitrail.engines.facts.sheet import Bar, TextLine, TextRow
 
 FEWEST_BARS = 2
 NEAR = 0.35  # of the distance between two labels
-PLAIN_SHARE = 0.9
+PLAIN_SHARE = 0.7
 COLOUR_STEP = 24
 LENGTHS_AGREE = 0.97
 
@@ -68,7 +68,7 @@ def _bar_length(picture: Rgb, number: TextLine, label: TextLine) -> float | None
     bar = np.abs(strip - colour).max(axis=1) < COLOUR_STEP
     background = np.median(picture.reshape(-1, 3)[:: max(1, picture.size // 30000)], axis=0)
     stands_out = np.abs(colour - background).max() >= COLOUR_STEP
-    return float(bar.sum()) if stands_out and bar.mean() >= min(PLAIN_SHARE, 1 - 12 / len(strip)) else None
+    return float(bar.sum()) if stands_out and bar.mean() >= PLAIN_SHARE else None
 
 
 def _agree(lengths: list[float], values: list[float]) -> bool:

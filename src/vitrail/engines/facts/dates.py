@@ -30,8 +30,9 @@ _MONTHS = {
 }
 _DAY = r"\d{1,2}(?:st|nd|rd|th|\.|er)?"
 _WRITTEN = re.compile(
-    rf"(?:(?P<day>{_DAY})\s+(?:of\s+|de\s+)?)?(?P<month>[^\W\d_]{{3,12}})\.?(?:\s+(?P<late>{_DAY})(?!\d))?"
-    r"(?:,?\s+(?:de\s+)?(?P<year>\d{4}))?"
+    rf"(?:(?P<day>{_DAY})\s+(?:of\s+|de\s+)?)?(?P<month>(?:{'|'.join(_MONTHS)})[^\W\d_]{{0,9}})\.?(?:\s+(?P<late>{_DAY})(?!\d))?"
+    r"(?:,?\s+(?:de\s+)?(?P<year>\d{4}))?",
+    re.IGNORECASE,
 )
 _FIGURES = re.compile(r"\d{1,4}(?:[-/.:]\d{1,4}){1,2}(?!\w)|\d{1,2}[:.h]\d{2}")
 
@@ -44,7 +45,7 @@ def month_number(word: str) -> int | None:
 
 def drop_known_dates(text: str, facts: str) -> str:
     """Return the text without the dates that some line of the facts holds, in whatever order or spelling."""
-    known = [_parts_of(line) for line in facts.splitlines()]
+    known = [_parts_of(line) | _short_years(line) for line in facts.splitlines()]
 
     def blank(found: re.Match[str]) -> str:
         parts = _parts_of(found[0])
@@ -59,8 +60,11 @@ def holds_date(text: str, facts: str) -> bool:
 
 
 def _parts_of(text: str) -> set[int]:
-    """Return day, month and year figures of a text; a year also by its last two digits, a month by its number."""
+    """Return the figures of a text, and the numbers of the months it names."""
     figures = {int(part) for part in re.findall(r"\d{1,4}", text)}
-    months = {number for word in fold_words(text) if (number := month_number(word))}
-    short = {figure % 100 for figure in figures if figure > 1900}
-    return figures | months | (short if "/" in text or "." in text else set())
+    return figures | {number for word in fold_words(text) if (number := month_number(word))}
+
+
+def _short_years(text: str) -> set[int]:
+    """Return the last two digits of every year."""
+    return {int(year) % 100 for year in re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", text)}

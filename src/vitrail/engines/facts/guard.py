@@ -16,6 +16,7 @@ from vitrail.engines.facts.numerals import find_numbers, parse_number
 from vitrail.engines.facts.words import (
     COLOUR_WORDS,
     COMMON_NAMES,
+    EMPTY_WORDS,
     base_form,
     capitalises_nouns,
     content_words,
@@ -132,11 +133,10 @@ def _names(answer: str, support: Support) -> list[str]:
     known = {base_form(word) for word in fold_words(support.whole)} | set(fold_words(support.whole)) | COMMON_NAMES
     words = split_words(answer)
     names = words if len(words) <= BARE_WORDS and all(word[:1].isupper() for word in words) else _inner_words(answer)
-    bare = {"yes", "no", "none"}
     return [
         name
         for name in names
-        if fold(name).removesuffix("'s") not in known | bare
+        if fold(name).removesuffix("'s") not in known | EMPTY_WORDS
         and not all(part in known for part in re.split(r"[-']", fold(name)))
         and fold(name).replace(" ", "") not in fold(support.whole).replace(" ", "")
     ]

@@ -29,6 +29,7 @@ CARRIERS = word_set(
 )
 LINKING = word_set(
     """
+    quel quelle cual quale welcher which
     the a an this that these what does do is are on in of from it here there all any every everything complete
     entire full whole exact exactly verbatim please can could you me for to out aloud give show tell visible
     contained contains line by as and i want need extract content contents word literal literally den die das der

@@ -16,6 +16,7 @@ SURE_WHEN_FEW = 0.9
 SURE_WHEN_SHORT = 0.85
 FEW_LINES = 3
 SHORT_TEXT = 2
+THINNEST = 4  # detection enlarges the short edge to 736 px, which makes a thin picture enormous
 
 
 class TextReader:
@@ -32,7 +33,7 @@ class TextReader:
 
     def read(self, picture: Rgb) -> tuple[TextLine, ...]:
         """Return the lines that are surely text, in the order found."""
-        found = self._ocr(np.ascontiguousarray(picture[:, :, ::-1]))
+        found = self._ocr(np.ascontiguousarray(_pad_thin(picture)[:, :, ::-1]))
         if found.txts is None:
             return ()
         lines = tuple(map(_text_line, found.txts, found.scores, found.boxes))
@@ -45,6 +46,16 @@ def drop_noise(lines: tuple[TextLine, ...]) -> tuple[TextLine, ...]:
     if len(sure) < FEW_LINES:
         return tuple(line for line in sure if line.confidence >= SURE_WHEN_FEW and len(line.text) > SHORT_TEXT)
     return tuple(line for line in sure if len(line.text) > SHORT_TEXT or line.confidence > SURE_WHEN_SHORT)
+
+
+def _pad_thin(picture: Rgb) -> Rgb:
+    """Return the picture widened to the right or below, in its own most common grey, until it is no thin strip."""
+    rows, columns = picture.shape[:2]
+    down, across = max(0, columns // THINNEST - rows), max(0, rows // THINNEST - columns)
+    if not (down or across):
+        return picture
+    grey = int(np.median(picture))
+    return np.pad(picture, ((0, down), (0, across), (0, 0)), constant_values=grey)
 
 
 def _is_one_character(text: str) -> bool:
