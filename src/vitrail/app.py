@@ -60,6 +60,7 @@ async def open_runtime(
         metrics = Metrics()
         ingest = open_ingest(settings)
         stack.push_async_callback(ingest.close)
+        ingest.start()
         engines: dict[str, Slots] = {}
         for entry in settings.models:
             tell(f"Starting {entry.id} on the {entry.engine} engine ...")

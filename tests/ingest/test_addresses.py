@@ -254,6 +254,5 @@ def test_U16_the_judged_host_is_the_dialled_host(text: str) -> None:
     assert again.raw_host == judged.url.raw_host == judged.host
     assert again.port == judged.port in (80, 443)
     assert again.raw_user is None
-    assert "127.0.0.1" not in judged.host
-    assert "localhost" not in judged.host.split(".")[-1:]
+    assert judged.host not in ("127.0.0.1", "::1", "localhost")
     assert judge_url(str(judged.url), POLICY) == judged

@@ -66,6 +66,10 @@ class Ingest:
         """Return the image bytes that requests in flight hold now."""
         return self._holdings.held_bytes
 
+    def start(self) -> None:
+        """Start the decode processes now, inside the running event loop, so that the first image need not wait."""
+        self._workers.start()
+
     async def measure(self, references: Sequence[ImageReference]) -> tuple[MeasuredImage, ...]:
         """Return every image of a request with its size and tile plan, in order.
 
