@@ -59,13 +59,11 @@ async def answer_in_words(case: Case, sampling: Sampling, language: Engine, opti
         return Answer(said, FinishReason.STOP)
     answer = await ask(language, case.prompt, sampling, most_tokens=options.answer_tokens)
     wrong = _find_wrong(answer, case)
+    if wrong and _is_number(wrong):
+        return await _calculate(answer, case, sampling, language, options)
     if wrong:
-        objection = REQUEST if _is_number(wrong) else _objection(wrong)
-        again = add_turns(case.prompt, answer.text, objection)
+        again = add_turns(case.prompt, answer.text, _objection(wrong))
         answer = await ask(language, again, sampling, most_tokens=options.answer_tokens)
-        result = work_out(answer.text, case.question, case.support.facts)
-        if result:
-            return Answer(result, FinishReason.STOP)
         if _find_wrong(answer, case):
             return Answer(ABSTENTION, FinishReason.STOP)
     if not is_scene(case.sheets) and await is_beside_the_point(
@@ -73,6 +71,14 @@ async def answer_in_words(case: Case, sampling: Sampling, language: Engine, opti
     ):
         return Answer(ABSTENTION, FinishReason.STOP)
     return answer
+
+
+async def _calculate(answer: Answer, case: Case, sampling: Sampling, language: Engine, options: FactsOptions) -> Answer:
+    """Return the calculation behind a number that the facts do not hold, done in code, or the abstention."""
+    asked = add_turns(case.prompt, answer.text, REQUEST)
+    written = await ask(language, asked, sampling, most_tokens=options.answer_tokens)
+    result = work_out(written.text, case.question, case.support.facts)
+    return Answer(result or ABSTENTION, FinishReason.STOP)
 
 
 def _say_exactly(case: Case) -> str | None:

@@ -9,8 +9,8 @@ from vitrail.engines.facts.numerals import find_numbers, parse_number
 from vitrail.engines.facts.words import content_words
 
 REQUEST = (
-    "That number is not in the facts. If it has to be calculated, write only the calculation with numbers copied "
-    "from the facts, such as 1.20 + 3.40. If not, reply exactly: I can't tell from this image."
+    "That number is not in the facts. Write only the calculation that gives it, with numbers copied from the facts and "
+    "no result, such as 1.20 + 3.40."
 )
 _CALCULATION = re.compile(r"(\d[\d.,']*)((?:\s*[-+*x\u00d7\u2212]\s*\d[\d.,']*){1,5})(?:\s*=.*)?")
 _STEP = re.compile(r"([-+*x\u00d7\u2212])\s*(\d[\d.,']*)")

@@ -30,7 +30,8 @@ async def deliver(
         pending += b"".join(token.raw for token in allowed[start : start + TOKENS_PER_PIECE])
         ready, pending = _whole_characters(pending)
         yield TextPiece(ready, tokens=min(TOKENS_PER_PIECE, len(allowed) - start))
-    yield FinishPiece(reason, completion_tokens=len(allowed))
+    met = cutter.met if reason is FinishReason.STOP else None
+    yield FinishPiece(reason, completion_tokens=len(allowed), stop_sequence=met)
 
 
 def _whole_characters(raw: bytes) -> tuple[str, bytes]:

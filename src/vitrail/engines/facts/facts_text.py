@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 from vitrail.engines.facts.figures import find_series
 from vitrail.engines.facts.sheet import Box, Colour, FactSheet, Medium, Table
 
 BACKGROUND_SHARE = 0.5
+FEW_ROWS = 3
+HEADING = 1.25  # times the median line height
 WORKED_OUT = "Worked out: "
 CUT = "(more text left out)"
 PLURALS = {
@@ -72,7 +75,7 @@ def _colours(sheet: FactSheet) -> Iterator[str]:
     if not sheet.colours or (sheet.greyscale and sheet.medium is Medium.PHOTO):
         return
     if sheet.has_document:
-        if sheet.colours[0].share > BACKGROUND_SHARE:
+        if sheet.colours[0].share > BACKGROUND_SHARE and len(sheet.rows) <= FEW_ROWS and not sheet.bars:
             yield f"Background: {sheet.colours[0].name}"
     else:
         yield "Colors: " + describe_colours(sheet.colours)
@@ -88,6 +91,7 @@ def _text(sheet: FactSheet) -> Iterator[str]:
     tables = {table.first_row: table for table in sheet.tables}
     charted = {text for bar in sheet.bars for text in (bar.label, bar.value)}
     skip_until = 0
+    heading = find_heading(sheet)
     for index, row in enumerate(sheet.rows):
         if index < skip_until or (charted and charted.issuperset(row.texts)):
             continue
@@ -96,7 +100,16 @@ def _text(sheet: FactSheet) -> Iterator[str]:
             skip_until = index + 1 + len(table.records)
             yield from _records(table)
         else:
-            yield join_cells(row.texts)
+            yield ("Heading: " if index == heading else "") + join_cells(row.texts)
+
+
+def find_heading(sheet: FactSheet) -> int | None:
+    """Return the row that is set larger than the rest and stands before most of it, or None."""
+    heights_px = [max(cell.box.height_px for cell in row.cells) for row in sheet.rows]
+    if len(heights_px) < FEW_ROWS:
+        return None
+    tallest = heights_px.index(max(heights_px))
+    return tallest if tallest <= len(heights_px) // 3 and heights_px[tallest] >= HEADING * median(heights_px) else None
 
 
 def join_cells(texts: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import isclose
 
 from vitrail.engines.facts.numerals import read_number
@@ -86,18 +87,17 @@ def _name_column(records: Sequence[tuple[str, ...]]) -> int:
 
 
 def _pair_runs(rows: Sequence[TextRow]) -> Iterator[list[tuple[str, str]]]:
-    """Yield neighbouring rows of the form name, number."""
-    run: list[tuple[str, str]] = []
-    for row in rows:
-        pair = _read_pair(row.texts)
-        if pair:
-            run.append(pair)
-            continue
-        if len(run) >= FEWEST_VALUES:
-            yield run
-        run = []
-    if len(run) >= FEWEST_VALUES:
-        yield run
+    """Yield neighbouring rows of the form name, number, set in the same way: as many cells, as many decimals."""
+    pairs = [(row, _read_pair(row.texts)) for row in rows]
+    for is_pair, run in groupby(pairs, key=lambda one: one[1] and (len(one[0].cells), _count_decimals(one[1][1]))):
+        found = [pair for _, pair in run if pair]
+        if is_pair and len(found) >= FEWEST_VALUES:
+            yield found
+
+
+def _count_decimals(text: str) -> int:
+    found = re.search(r"[.,](\d{1,2})\D*$", text)
+    return len(found[1]) if found else 0
 
 
 def _read_pair(texts: tuple[str, ...]) -> tuple[str, str] | None:
@@ -105,6 +105,8 @@ def _read_pair(texts: tuple[str, ...]) -> tuple[str, str] | None:
     if len(texts) == 1:
         found = _ONE_CELL.fullmatch(texts[0])
         texts = (found[1], found[2]) if found else texts
+    if len(texts) == 2 and re.search(r"(?<![\d.,])0\d", texts[1]):
+        return None  # an identifier or telephone number
     if len(texts) == 2 and read_number(texts[1]) is not None and read_number(texts[0]) is None:
         return texts[0], texts[1]
     return None

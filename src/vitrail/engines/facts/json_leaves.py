@@ -13,6 +13,7 @@ from vitrail.engines.facts.numerals import find_numbers
 from vitrail.engines.facts.words import fold, fold_words
 
 WORDS_KNOWN = 0.75
+SAYS_NOTHING = frozenset({"null", "none", "n/a", "na", "unknown", "not given", "nicht angegeben"})
 FREE_INTEGER = 10  # counts and positions up to here need no support
 _NUMBERS_INSIDE = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -90,6 +91,8 @@ def _judge_with(support: str) -> Callable[[object], bool]:
         if isinstance(value, int | float):
             return value in numbers or (float(value).is_integer() and 0 <= value <= FREE_INTEGER)
         text = str(value)
+        if not re.search(r"\w", text) or fold(text) in SAYS_NOTHING:
+            return False
         if re.sub(r"\W+", "", fold(text)) in squeezed:
             return True
         if holds_date(text, support):

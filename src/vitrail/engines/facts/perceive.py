@@ -60,6 +60,8 @@ def perceive(picture: Rgb, senses: Senses) -> FactSheet:
         picture,
         medium,
     )
+    label = _label(lines, medium, choose_label(probabilities, senses.classifier.names))
+    is_understood = medium is Medium.PHOTO and bool(seen.objects or label)  # else absence proves nothing
     shapes = count_shapes(picture) if medium is Medium.GRAPHIC and not lines else ()
     return FactSheet(
         width_px=picture.shape[1],
@@ -70,9 +72,9 @@ def perceive(picture: Rgb, senses: Senses) -> FactSheet:
         tables=find_tables(rows),
         bars=read_bars(picture, rows) if medium is Medium.GRAPHIC else (),
         objects=() if shapes else seen.objects,
-        unseen=seen.unseen if medium is Medium.PHOTO else frozenset(),
+        unseen=seen.unseen if is_understood else frozenset(),
         unsure=seen.unsure,
-        label=_label(lines, medium, choose_label(probabilities, senses.classifier.names)),
+        label=label,
         faces=judge_faces(senses.faces.find(picture), seen.objects),
         codes=read_codes(picture),
         colours=measure_colours(picture),

@@ -15,6 +15,7 @@ NO_TEXT = "I can't read any text in this image."
 
 READING = word_set(
     """
+    copy wording copie recopie recopier copia copiar abschreiben schreibe
     transcribe transcription transcript read ocr say says text texts written writing wording transkribiere
     transkribieren lies lesen vorlesen steht texte transcris transcrire lire lis ecrit transcribe transcribir
     transcribe leer lee texto dice escrito trascrivi trascrivere leggi leggere testo scritto dice
@@ -22,6 +23,7 @@ READING = word_set(
 )
 CARRIERS = word_set(
     """
+    notice banner
     sign board poster page document screenshot screen label note letter card sheet slip image picture photo scan
     file schild seite dokument bild foto text affiche panneau page image photo cartel pagina documento imagen foto
     cartello immagine
@@ -29,6 +31,7 @@ CARRIERS = word_set(
 )
 LINKING = word_set(
     """
+    printed appears mot pour palabra por parola per ab worter
     quel quelle cual quale welcher which
     the a an this that these what does do is are on in of from it here there all any every everything complete
     entire full whole exact exactly verbatim please can could you me for to out aloud give show tell visible

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+LARGE_TEXT = 0.04  # of the picture
+
 
 class Medium(StrEnum):
     """How a picture was made: drawn by a program (flat areas, sharp edges), or taken by a camera."""
@@ -168,9 +170,11 @@ class FactSheet:
 
     @property
     def has_document(self) -> bool:
-        """Tell whether the picture is there to be read: three lines of text, or text on a drawn picture."""
-        lines = sum(len(row.cells) for row in self.rows)
-        return lines >= 3 or (lines > 0 and self.medium is Medium.GRAPHIC) or bool(self.codes)
+        """Tell whether the picture is there to be read: three lines, text on a drawing, or large text and no things."""
+        lines = [cell for row in self.rows for cell in row.cells]
+        written = sum(line.box.area_px for line in lines) / max(1, self.width_px * self.height_px)
+        is_sign = self.medium is Medium.GRAPHIC or (written >= LARGE_TEXT and not self.objects)
+        return len(lines) >= 3 or (bool(lines) and is_sign) or bool(self.codes)
 
     @property
     def text(self) -> str:

@@ -147,4 +147,5 @@ def find_inner_names(text: str) -> list[str]:
 
 def is_yes_no(question: str) -> bool:
     """Tell whether an English question begins with a verb, so that yes or no answers it."""
-    return (fold_words(question) or [""])[0] in _ASKING_VERBS
+    words = fold_words(question) or [""]
+    return words[0] in _ASKING_VERBS or words[:3] == ["yes", "or", "no"]
