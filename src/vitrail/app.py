@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
+from typing import assert_never, cast
 
 from vitrail.engines.base import Engine
 from vitrail.engines.registry import make_engine
+from vitrail.engines.request_log import RequestLog
 from vitrail.engines.slots import Slots
 from vitrail.engines.weights import ModelFiles, WeightsStore, WeightsUnavailable
 from vitrail.engines.weights_progress import PullProgress
@@ -22,11 +23,15 @@ from vitrail.ingest.workers import DecodeWorkers
 from vitrail.service.admission import Admission
 from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
+from vitrail.service.deferred import Deferred
 from vitrail.service.health import HealthReport
+from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring
 from vitrail.service.ledger import Ledger
+from vitrail.service.responses import Responses
+from vitrail.service.scripted import ScriptDesk, Scripted
 from vitrail.service.tokens import Tokens
-from vitrail.settings import ModelEntry, Settings
+from vitrail.settings import ModelEntry, RecordingOptions, Settings, SettingsError
 from vitrail.store.database import Database, open_database
 from vitrail.telemetry import Metrics
 
@@ -44,6 +49,7 @@ class Runtime:
     services: Services
     keyring: Keyring
     completions: Completions
+    jobs: JobRunner
     ingest: Ingest
     engines: Mapping[str, Engine]
 
@@ -54,7 +60,7 @@ async def open_runtime(
 ) -> AsyncIterator[Runtime]:
     """Start every part in order and close all in reverse; `tell` hears a line about what takes long."""
     async with AsyncExitStack() as stack:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_data_dir(settings)
         database = open_database(settings.database, data_dir=settings.data_dir)
         stack.callback(database.close)
         metrics = Metrics()
@@ -62,11 +68,24 @@ async def open_runtime(
         stack.push_async_callback(ingest.close)
         ingest.start()
         engines: dict[str, Slots] = {}
+        log = RequestLog()
         for entry in settings.models:
             tell(f"Starting {entry.id} on the {entry.engine} engine ...")
-            engines[entry.id] = await _start_engine(entry, settings, stack)
+            engines[entry.id] = await _start_engine(entry, settings, stack, log)
             metrics.watch_slots(entry.id, engines[entry.id])
-        yield _wire(settings, database, ingest, engines, metrics, draining=draining)
+        desk = _script_desk(settings, engines, log)
+        runtime = _wire(settings, database, ingest, engines, metrics, desk, draining=draining)
+        runtime.jobs.start()
+        stack.push_async_callback(runtime.jobs.close)
+        yield runtime
+
+
+def make_data_dir(settings: Settings) -> None:
+    """Make the data directory; raises SettingsError where that cannot be done."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"The data directory {settings.data_dir} cannot be made: {error.strerror}.") from error
 
 
 def open_ingest(settings: Settings) -> Ingest:
@@ -74,15 +93,18 @@ def open_ingest(settings: Settings) -> Ingest:
     return Ingest(settings.images, fetcher=Fetcher(settings.fetch), workers=DecodeWorkers(settings.decode))
 
 
-async def _start_engine(entry: ModelEntry, settings: Settings, stack: AsyncExitStack) -> Slots:
-    engine = build_engine(entry, settings)
+async def _start_engine(entry: ModelEntry, settings: Settings, stack: AsyncExitStack, log: RequestLog) -> Slots:
+    engine = build_engine(entry, settings, log=log)
     stack.push_async_callback(engine.close)
     await engine.start()
     return engine
 
 
-def build_engine(entry: ModelEntry, settings: Settings) -> Slots:
-    """Return the engine of a model in its slots, not started; its weights have to be there."""
+def build_engine(entry: ModelEntry, settings: Settings, *, log: RequestLog | None = None) -> Slots:
+    """Return the engine of a model in its slots, not started; its weights have to be there.
+
+    A scripted one writes what it is asked to `log`.
+    """
     options = settings.slots.model_copy(update={"generations": entry.slots or settings.slots.generations})
     match entry.engine:
         case "facts":
@@ -100,8 +122,15 @@ def build_engine(entry: ModelEntry, settings: Settings) -> Slots:
             )
             return Slots(engine, options, generations=settings.upstream.generations)
         case "scripted":
-            return Slots(make_engine("scripted", entry.script, model=entry.id), options, generations=64)
+            recorded = entry.record_from and _recorded_engine(entry.record_from, settings)
+            engine = make_engine("scripted", entry.script, model=entry.id, log=log, record_from=recorded)
+            return Slots(engine, options, generations=64)
     assert_never(entry.engine)
+
+
+def _recorded_engine(recording: RecordingOptions, settings: Settings) -> Engine:
+    key = recording.api_key.get_secret_value() if recording.api_key else None
+    return make_engine("upstream", settings.upstream, base_url=recording.base_url, model=recording.model, key=key)
 
 
 def open_weights(settings: Settings) -> WeightsStore:
@@ -175,7 +204,16 @@ def describe_models(runtime: Runtime) -> tuple[str, ...]:
                 lines += [f"  answered by {entry.base_url}."]
             case "scripted":
                 lines += [f"  answered by the script {entry.script or 'of defaults'}: no model looks at the pictures."]
+                if entry.record_from is not None:
+                    lines += [f"  What no rule holds for is sent to {entry.record_from.base_url} and recorded."]
     return tuple(lines)
+
+
+def _script_desk(settings: Settings, engines: Mapping[str, Slots], log: RequestLog) -> ScriptDesk | None:
+    """Return what lets tests look into the scripted models, if there are any."""
+    ids = {name: entry.id for entry in settings.models for name in (entry.id, *entry.aliases)}
+    scripted = {e.id: cast("Scripted", engines[e.id].engine) for e in settings.models if e.engine == "scripted"}
+    return ScriptDesk(scripted, log, resolve=lambda name: ids.get(name, name)) if scripted else None
 
 
 def _wire(
@@ -184,6 +222,7 @@ def _wire(
     ingest: Ingest,
     engines: Mapping[str, Engine],
     metrics: Metrics,
+    desk: ScriptDesk | None,
     *,
     draining: Callable[[], bool],
 ) -> Runtime:
@@ -199,20 +238,34 @@ def _wire(
         new_id=lambda: str(uuid.uuid4()),
         monotonic=time.monotonic,
     )
+    admission = Admission(keyring)
+    jobs = JobRunner(
+        database,
+        completions,
+        admission,
+        settings.deferred,
+        new_id=lambda: str(uuid.uuid4()),
+        monotonic=time.monotonic,
+        paused=draining,
+    )
     services = Services(
-        admission=Admission(keyring),
+        admission=admission,
         catalog=catalog,
         completions=completions,
+        deferred=Deferred(database, completions, settings.deferred, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
+        responses=Responses(database, settings.responses, completions=completions),
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
         health=HealthReport(engines, database, draining=draining),
         render_metrics=metrics.render,
         observe_request=metrics.observe_request,
+        scripted=desk,
     )
     return Runtime(
         settings=settings,
         services=services,
         keyring=keyring,
         completions=completions,
+        jobs=jobs,
         ingest=ingest,
         engines=engines,
     )

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from vitrail.engines.facts.options import FactsOptions
 from vitrail.engines.llama.options import LlamaOptions
 from vitrail.engines.slots import SlotsOptions
-from vitrail.engines.upstream import UpstreamOptions
+from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.engines.weights import WeightsOptions
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.serving import ServerOptions
@@ -28,8 +28,10 @@ from vitrail.ingest.fetch import FetchOptions
 from vitrail.ingest.prepare import IngestOptions
 from vitrail.ingest.workers import DecodeOptions
 from vitrail.service.catalog import ModelOptions, PriceOptions
+from vitrail.service.deferred import DeferredOptions
 from vitrail.service.keyring import KeyringOptions
 from vitrail.service.ledger import LedgerOptions
+from vitrail.service.responses import ResponsesOptions
 from vitrail.store.database import DatabaseOptions
 from vitrail.telemetry import LogOptions
 
@@ -38,6 +40,16 @@ DEFAULT_FILE = Path("vitrail.toml")
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the text names it, what was seen and what is allowed."""
+
+
+class RecordingOptions(BaseModel):
+    """The server whose answers a script is recorded from; the key is sent there and written nowhere."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: str = Field(description="URL of the OpenAI-compatible server, `/v1` included.")
+    api_key: SecretStr | None = Field(None, description="The key to send.")
+    model: str = Field(description="The model's name there.")
 
 
 class ModelEntry(ModelOptions):
@@ -55,6 +67,9 @@ class ModelEntry(ModelOptions):
     api_key: SecretStr | None = Field(None, description="upstream: the key to send.")
     upstream_model: str | None = Field(None, description="upstream: the model's name there; `id` when not set.")
     script: Path | None = Field(None, description="scripted: the YAML script to play.")
+    record_from: RecordingOptions | None = Field(
+        None, description="scripted: where unknown requests are answered and recorded: `base_url`, `api_key`, `model`."
+    )
     slots: int | None = Field(None, ge=1, description="Generations at once; the engine's own default when not set.")
 
     @model_validator(mode="after")
@@ -62,6 +77,8 @@ class ModelEntry(ModelOptions):
         match self.engine:
             case "llama" if not self.weights and not self.gguf:
                 raise ValueError(f"model {self.id}: engine llama needs `weights` or `gguf`")
+            case "scripted" if self.record_from and not self.script:
+                raise ValueError(f"model {self.id}: `record_from` needs a `script` to record to")
             case "upstream" if not self.base_url:
                 raise ValueError(f"model {self.id}: engine upstream needs `base_url`")
         return self
@@ -88,6 +105,8 @@ class Settings(BaseModel):
     database: DatabaseOptions = DatabaseOptions()
     keys: KeyringOptions = KeyringOptions()
     ledger: LedgerOptions = LedgerOptions()
+    deferred: DeferredOptions = DeferredOptions()
+    responses: ResponsesOptions = ResponsesOptions()
     fetch: FetchOptions = FetchOptions()
     images: IngestOptions = IngestOptions()
     decode: DecodeOptions = DecodeOptions()

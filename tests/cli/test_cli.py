@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable
@@ -80,6 +81,7 @@ def test_tokens_shows_grid_and_tokens(run: Run, picture: str) -> None:
     """A 1000 x 500 picture is cut into 3 x 2 tiles: 1,792 tokens."""
     (row,) = json.loads(run("tokens", picture, "--json").stdout)["data"]
     assert (row["columns"], row["rows"], row["image_tokens"]) == (3, 2, 1792)
+    assert row["sha256"] == hashlib.sha256(Path(picture).read_bytes()).hexdigest()
     assert "3 x 2 + overview" in run("tokens", picture).stdout
 
 

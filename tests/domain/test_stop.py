@@ -43,3 +43,12 @@ def test_text_that_cannot_become_a_stop_is_sent_at_once() -> None:
     """Only the possible beginning of a stop sequence is held back."""
     cutter = StopCutter(("END",))
     assert [cutter.push("hello E"), cutter.push("N"), cutter.push("x")] == ["hello ", "", "ENx"]
+
+
+def test_the_cutter_tells_which_sequence_it_met() -> None:
+    """The first one in the text; none before one was met."""
+    cutter = StopCutter(("END", "STOP"))
+    assert cutter.push("Go on, EN") == "Go on, "
+    assert cutter.met is None
+    cutter.push("D or STOP")
+    assert cutter.met == "END"

@@ -61,6 +61,17 @@ async def llama(tiny_vlm: TinyVlm, llama_options: LlamaOptions) -> AsyncIterator
 
 
 @pytest.fixture
+async def thinking_llama(tmp_path: Path, llama_options: LlamaOptions) -> AsyncIterator[LlamaEngine]:
+    """A started llama engine whose chat template begins every answer with a thought."""
+    command = [sys.executable, FIXTURES / "tiny_vlm.py", tmp_path, "--thinking"]
+    await asyncio.to_thread(subprocess.run, command, check=True)
+    engine = LlamaEngine(llama_options, tmp_path / "tiny-lm.gguf")
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
 async def scripted() -> AsyncIterator[ScriptedEngine]:
     """A started scripted engine without a script."""
     engine = ScriptedEngine()

@@ -6,9 +6,10 @@ import asyncio
 import json
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart
-from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, TextPiece
+from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolCall, ToolChoice, ToolMode
+from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, TextPiece, ToolCallPiece
 
 ENGINES = ["scripted", "llama"]
 COLOURS = {
@@ -17,6 +18,35 @@ COLOURS = {
     "required": ["colour"],
     "additionalProperties": False,
 }
+
+SCHEMAS = {
+    "range": {"type": "integer", "minimum": 3, "maximum": 40},
+    "const": {"const": "x"},
+    "nullable": {"type": ["boolean", "null"]},
+    "union": {"anyOf": [{"enum": ["a", "b"]}, {"type": "boolean"}, {"type": "null"}]},
+    "list": {"type": "array", "items": {"enum": [1, 2]}, "minItems": 2, "maxItems": 3},
+    "tuple": {"type": "array", "prefixItems": [{"type": "boolean"}, {"enum": ["x"]}], "minItems": 2, "maxItems": 2},
+    "date": {"type": "string", "format": "date"},
+    "optional": {
+        "type": "object",
+        "properties": {"a": {"type": "boolean"}, "b": {"enum": [1]}},
+        "required": ["b"],
+        "additionalProperties": False,
+    },
+    "references": {
+        "$ref": "#/$defs/Pair",
+        "$defs": {
+            "Sign": {"enum": ["+", "-"]},
+            "Pair": {
+                "type": "object",
+                "properties": {"left": {"$ref": "#/$defs/Sign"}, "right": {"$ref": "#/$defs/Sign"}},
+                "required": ["left", "right"],
+                "additionalProperties": False,
+            },
+        },
+    },
+}
+PAINT = Tool("paint", "Paints.", json.dumps(COLOURS))
 
 
 @pytest.fixture(params=ENGINES)
@@ -76,6 +106,62 @@ async def test_obeys_a_schema(engine, ask, collect):
     prompt = ask("What colour?", response_format=JsonFormat(json.dumps(COLOURS)))
     pieces = await collect(engine, prompt, Sampling(max_tokens=400, seed=3))
     assert json.loads(_text(pieces))["colour"] in ("red", "blue")
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+async def test_obeys_every_kind_of_schema(engine, ask, collect, name):
+    """Enums, ranges, unions, references, optional properties, lists and tuples hold."""
+    prompt = ask("Fill in.", response_format=JsonFormat(json.dumps(SCHEMAS[name])))
+    pieces = await collect(engine, prompt, Sampling(max_tokens=600, seed=5))
+    assert Draft202012Validator(SCHEMAS[name]).is_valid(json.loads(_text(pieces)))
+
+
+@pytest.mark.parametrize("choice", [ToolChoice(ToolMode.REQUIRED), ToolChoice(ToolMode.REQUIRED, "paint")])
+async def test_calls_the_function_that_it_must(engine, ask, collect, choice):
+    """A required call comes whole, of a function that was offered, with arguments of its schema."""
+    offered = (PAINT,) if choice.name is None else (Tool("other", "", '{"type": "object"}'), PAINT)
+    prompt = ask("Do it.", tools=offered, tool_choice=choice, parallel_tool_calls=False)
+    pieces = await collect(engine, prompt, Sampling(max_tokens=600, seed=1))
+    (call,) = [piece.call for piece in pieces if isinstance(piece, ToolCallPiece)]
+    assert call.name == "paint" and json.loads(call.arguments)["colour"] in ("red", "blue")
+    assert (_text(pieces), pieces[-1].reason) == ("", "tool_calls")
+
+
+async def test_takes_calls_and_their_results_back(engine, collect):
+    """An earlier call and its result may stand in the conversation, with and without tools on offer."""
+    turns = (
+        PromptMessage(Role.USER, (TextPart("Paint."),)),
+        PromptMessage(Role.ASSISTANT, (), tool_calls=(ToolCall("call_1", "paint", '{"colour": "red"}'),)),
+        PromptMessage(Role.TOOL, (TextPart("done"),), tool_call_id="call_1"),
+    )
+    assert isinstance((await collect(engine, Prompt(turns)))[-1], FinishPiece)
+    must = Prompt(turns, tools=(PAINT,), tool_choice=ToolChoice(ToolMode.REQUIRED))
+    assert isinstance((await collect(engine, must, Sampling(max_tokens=600, seed=1)))[-1], FinishPiece)
+
+
+async def test_repeats_itself_with_a_seed(engine, ask, collect):
+    """The same seed gives the same answer at any temperature."""
+    sampling = Sampling(max_tokens=12, temperature=1.2, seed=11)
+    assert await collect(engine, ask("Hello"), sampling) == await collect(engine, ask("Hello"), sampling)
+
+
+async def test_repeats_eight_answers_drawn_at_once(engine, ask, collect):
+    """The generations of `n` choices, side by side and each with its seed, come out the same again."""
+
+    async def draw_eight():
+        samplings = [Sampling(max_tokens=12, temperature=1.0, seed=seed) for seed in range(8)]
+        return await asyncio.gather(*(collect(engine, ask("Hello"), sampling) for sampling in samplings))
+
+    assert [_text(pieces) for pieces in await draw_eight()] == [_text(pieces) for pieces in await draw_eight()]
+
+
+async def test_keeps_to_four_stop_sequences(engine, ask, collect):
+    """The answer ends before the first of several stop sequences."""
+    whole = _text(await collect(engine, ask("Hello"), Sampling(max_tokens=40, temperature=0)))
+    stop = next(sign for sign in whole[1:] if sign.isascii())
+    sampling = Sampling(max_tokens=40, temperature=0, stop=("no such text", stop, "nor this", "nor that"))
+    cut = await collect(engine, ask("Hello"), sampling)
+    assert (stop in _text(cut), cut[-1].reason) == (False, "stop")
 
 
 async def test_gives_logprobs_when_asked(engine, ask, collect):

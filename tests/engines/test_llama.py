@@ -10,7 +10,7 @@ import pytest
 
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
-from vitrail.engines.base import Prompt, PromptMessage, TextPiece
+from vitrail.engines.base import Prompt, PromptMessage, ReasoningPiece, TextPiece
 from vitrail.engines.llama.engine import LlamaEngine
 
 VIEW_TOKENS = 256 + 2  # one 448 px view and the two marks around every image
@@ -107,10 +107,26 @@ async def test_m06_a_broken_schema_is_refused_in_our_words(llama, ask, collect, 
     assert (await llama.health()).ready
 
 
-async def test_refuses_tools_that_the_template_cannot_show(llama, ask, collect):
-    """A model whose chat template knows no tools says so."""
-    with pytest.raises(InvalidArgument, match="tools"):
-        await collect(llama, ask("What?", tools=(Tool("f", "", "{}"),)))
+async def test_tools_cost_prompt_tokens(llama, ask):
+    """What the model is told of its functions is counted as text."""
+    told = ask("What?", tools=(Tool("paint", "Paints.", '{"type": "object"}'),))
+    assert await llama.count_text_tokens(told) > await llama.count_text_tokens(ask("What?")) + 20
+
+
+async def test_all_alternatives_of_a_token_are_given(llama, ask, collect):
+    """With eight top log probabilities each token has eight, the likeliest first."""
+    sampling = Sampling(max_tokens=4, temperature=0, logprobs=True, top_logprobs=8)
+    given = [entry for piece in (await collect(llama, ask("Hi"), sampling))[:-1] for entry in piece.logprobs]
+    for entry in given:
+        values = [logprob for _, logprob in entry.top]
+        assert len(values) == 8 and values == sorted(values, reverse=True) and values[0] == entry.logprob
+
+
+async def test_thoughts_of_a_reasoning_template_are_reasoning(thinking_llama, ask, collect):
+    """A template that opens every answer with a thought makes reasoning of it, counted apart."""
+    pieces = await collect(thinking_llama, ask("Hi"), Sampling(max_tokens=6, temperature=0))
+    assert {type(piece) for piece in pieces[:-1]} == {ReasoningPiece}
+    assert (pieces[-1].completion_tokens, pieces[-1].reasoning_tokens) == (0, 6)
 
 
 async def test_any_json_object_can_be_asked_for(llama, ask, collect):

@@ -21,7 +21,8 @@ from vitrail.engines.llama.gguf_header import read_control_tokens, read_header
 from vitrail.engines.llama.markers import WORD_JOINER, Neutraliser
 from vitrail.engines.openai_errors import parse_retry_after
 from vitrail.engines.openai_wire import Rendering, render_chat
-from vitrail.engines.pictures import PictureFormat, render_data_uri
+from vitrail.engines.picture_format import PictureFormat
+from vitrail.engines.pictures import render_data_uri
 from vitrail.engines.registry import FACTORIES, engine_names, factory, make_engine
 from vitrail.engines.schema_example import render_example
 from vitrail.engines.scripted import ScriptedEngine

@@ -151,7 +151,7 @@ async def test_tool_calls_are_whole(play, ask, collect):
     engine = await play("rules: [{tool_calls: [{name: f, arguments: {city: Oslo}}, {name: g, arguments: '[', id: x}]}]")
     pieces = await collect(engine, ask("x"))
     calls = [piece.call for piece in pieces if isinstance(piece, ToolCallPiece)]
-    assert [(c.id, c.name, c.arguments) for c in calls] == [("call_0", "f", '{"city": "Oslo"}'), ("x", "g", "[")]
+    assert [(c.id, c.name, c.arguments) for c in calls] == [("", "f", '{"city": "Oslo"}'), ("x", "g", "[")]
     assert pieces[-1].reason is FinishReason.TOOL_CALLS
 
 
@@ -223,7 +223,7 @@ async def test_the_fingerprint_follows_the_script(play, scripted):
         ("rules:\n  - txt: hi", r"line 2: rules\[0\].txt: unknown key 'txt'; allowed are when, answers, text, chunks"),
         ("rules:\n - when: {imagse: 1}", r"line 2: rules\[0\].when.imagse: unknown key"),
         ("rules: 5", "line 1: rules: expected a list, saw '5'"),
-        ("- a", "line 1: expected a mapping with capabilities, rules, saw a list"),
+        ("- a", "line 1: expected a mapping with capabilities, rules, strict, saw a list"),
         ("rules:\n- when:\n    regex: '('", r"line 3: rules\[0\].when.regex: this is not a regular expression"),
         ("rules:\n- {text: a, chunks: [b]}", r"line 2: rules\[0\]: give either `text` or `chunks`, saw both"),
         ("rules:\n- {text: a, answers: [{text: b}]}", "either `answers` or an answer of its own"),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vitrail.domain.chat import Sampling
+from vitrail.domain.chat import Role, Sampling, TextPart
 from vitrail.domain.errors import RateLimited, Unavailable
+from vitrail.domain.faults import PlayedFault, TransportFault
+from vitrail.domain.pictures import SentImage
 from vitrail.engines import scripted as scripted_module
-from vitrail.engines.base import TextPiece, ToolCallPiece
+from vitrail.engines.base import Prompt, PromptMessage, TextPiece, ToolCallPiece
 from vitrail.engines.script import Answer, When
-from vitrail.engines.script_file import ANSWER_KEYS, parse_script
+from vitrail.engines.script_file import ANSWER_KEYS, FAULTS, SCRIPT_KEYS, parse_script
 from vitrail.engines.scripted import ScriptedEngine
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scripted.md").read_text(encoding="utf-8")
@@ -68,6 +71,26 @@ async def test_the_example_calls_and_fails_as_it_says(documented, say, ask, coll
     assert (await collect(documented, ask("long story"), Sampling()))[-1].reason == "length"
 
 
+async def test_the_example_breaks_as_it_says(documented, ask, collect, draw):
+    """The 429 has its headers, the socket drops after a chunk, a file is told by its hash, calls are counted."""
+    with pytest.raises(RateLimited) as rate:
+        await collect(documented, ask("rate"), Sampling())
+    assert rate.value.headers == {"x-ratelimit-limit-requests": "1", "x-ratelimit-remaining-requests": "0"}
+    with pytest.raises(PlayedFault) as drop:
+        await collect(documented, ask("socket"), Sampling())
+    assert drop.value.fault is TransportFault.DROP
+    photo = replace(draw(), sent=SentImage("0f3a9c55d1" + "0" * 54, 4000, 3000))
+    assert (await collect(documented, ask(photo), Sampling()))[0].text == "The"
+    till = PromptMessage(Role.SYSTEM, (TextPart("You are a cashier."),))
+    prompt = Prompt((till, *ask("So?").messages))
+    assert [(await collect(documented, prompt, Sampling()))[0].text for _ in range(2)] == ["I", "Anythi"]
+
+
+def test_every_fault_and_role_is_on_the_page():
+    """The tables name whatever a rule may say."""
+    assert not {name for name in (*FAULTS, *Role) if f"`{name}`" not in PAGE}
+
+
 def test_every_yaml_block_is_a_script():
     """All examples of page and docstring can be read."""
     docstring = scripted_module.__doc__ or ""
@@ -78,6 +101,6 @@ def test_every_yaml_block_is_a_script():
 
 def test_every_key_is_on_the_page():
     """No condition and no part of an answer is missing from the page's tables."""
-    keys = {*ANSWER_KEYS, *When.__dataclass_fields__, "answers"}
+    keys = {*ANSWER_KEYS, *SCRIPT_KEYS, *When.__dataclass_fields__, "answers", "note"}
     assert not {key for key in keys if f"`{key}`" not in PAGE}
     assert set(ANSWER_KEYS) == set(Answer.__dataclass_fields__)

@@ -122,6 +122,15 @@ async def test_streams_text_and_counts(server, upstream, ask, collect):
     ]
 
 
+@pytest.mark.parametrize(("reason", "met"), [("END", "END"), (151645, None), (None, None)])
+async def test_tells_the_stop_sequence_that_vllm_names(server, upstream, ask, collect, reason, met):
+    """vLLM's `stop_reason` is the sequence, or the id of a token that ended the answer by itself."""
+    last = delta("stop")
+    last["choices"][0]["stop_reason"] = reason
+    server.answers = [[delta(content="Hello"), last, DONE]]
+    assert (await collect(upstream, ask("Hi")))[-1].stop_sequence == met
+
+
 async def test_sends_everything_of_the_prompt(server, upstream, collect, draw):
     """Model, key, messages with pictures as PNG, sampling, schema and tools travel in the API's own form."""
     call = ToolCall("c1", "look", '{"a": 1}')
@@ -209,7 +218,7 @@ async def test_function_calls_are_put_together(server, upstream, ask, collect):
         ]
     ]
     pieces = await collect(upstream, ask("Hi"))
-    assert [piece.call for piece in pieces[:-1]] == [ToolCall("a", "f", '{"x": 1}'), ToolCall("call_1", "g", "{}")]
+    assert [piece.call for piece in pieces[:-1]] == [ToolCall("a", "f", '{"x": 1}'), ToolCall("", "g", "{}")]
     assert all(isinstance(piece, ToolCallPiece) for piece in pieces[:-1])
     assert pieces[-1].reason is FinishReason.TOOL_CALLS
 

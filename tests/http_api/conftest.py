@@ -8,6 +8,7 @@ import json
 import socket
 import struct
 import time
+import uuid
 import zlib
 from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -32,9 +33,12 @@ from vitrail.ingest.workers import DecodeOptions, DecodeWorkers
 from vitrail.service.admission import Admission
 from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
+from vitrail.service.deferred import Deferred, DeferredOptions
 from vitrail.service.health import HealthReport
+from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.ledger import Ledger, LedgerOptions
+from vitrail.service.responses import Responses, ResponsesOptions
 from vitrail.service.tokens import Tokens
 from vitrail.store.database import Database, DatabaseOptions, open_database
 from vitrail.telemetry import Metrics
@@ -129,6 +133,7 @@ class Surface:
     secret: str
     keyring: Keyring
     services: Services
+    jobs: JobRunner
     log: RecordedLog
     options: HttpOptions
     observed: list[tuple[str, int]]
@@ -149,6 +154,11 @@ class Surface:
         """Send bytes as a chat request with a good key."""
         sent = {"content-type": "application/json", **self.key, **{k.replace("_", "-"): v for k, v in headers.items()}}
         return await self.client.post("/v1/chat/completions", content=content, headers=sent)
+
+    async def run_jobs(self) -> None:
+        """Run every deferred completion that is due."""
+        while await self.jobs.run_next():
+            pass
 
     @contextlib.asynccontextmanager
     async def serve(self, *, graceful_seconds: float = 1) -> AsyncIterator[str]:
@@ -238,18 +248,25 @@ def _open(database: Database, stack: contextlib.AsyncExitStack, options: HttpOpt
     ingest = Ingest(IngestOptions(), fetcher=Fetcher(FetchOptions()), workers=DecodeWorkers(DecodeOptions(workers=1)))
     stack.push_async_callback(ingest.close)
     metrics = Metrics()
-    services = Services(
-        admission=Admission(keyring),
+    completions = Completions(
         catalog=catalog,
-        completions=Completions(
-            catalog=catalog,
-            ingest=ingest,
-            engines=engines,
-            ledger=Ledger(database, LedgerOptions()),
-            metrics=metrics,
-            new_id=lambda: f"10000000-0000-4000-8000-{time.time_ns() % 10**12:012d}",
-            monotonic=time.monotonic,
-        ),
+        ingest=ingest,
+        engines=engines,
+        ledger=Ledger(database, LedgerOptions()),
+        metrics=metrics,
+        new_id=lambda: f"10000000-0000-4000-8000-{time.time_ns() % 10**12:012d}",
+        monotonic=time.monotonic,
+    )
+    admission, deferring = Admission(keyring), DeferredOptions(team_jobs=3)
+    jobs = JobRunner(
+        database, completions, admission, deferring, new_id=lambda: str(uuid.uuid4()), monotonic=time.monotonic
+    )
+    services = Services(
+        admission=admission,
+        catalog=catalog,
+        completions=completions,
+        deferred=Deferred(database, completions, deferring, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
+        responses=Responses(database, ResponsesOptions(conversation_bytes=20_000), completions=completions),
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
         health=HealthReport(engines, database, draining=lambda: False),
         render_metrics=metrics.render,
@@ -266,6 +283,7 @@ def _open(database: Database, stack: contextlib.AsyncExitStack, options: HttpOpt
         secret=keyring.create(name="test").secret,
         keyring=keyring,
         services=services,
+        jobs=jobs,
         log=log,
         options=options,
         observed=observed,

@@ -127,13 +127,6 @@ async def test_m04_an_engine_that_fails_midway_is_503_for_a_plain_answer(surface
     assert (await surface.chat()).status_code == 503
 
 
-async def test_deferred_is_refused_clearly(surface):
-    """`deferred` is refused in words until it exists, and nothing is generated."""
-    answer = await surface.chat(deferred=True)
-    assert answer.status_code == 400 and "`deferred` is not available" in answer.json()["error"]
-    assert surface.engine.prompts == []
-
-
 @pytest.mark.parametrize(
     ("id_", "fields", "words"),
     [

@@ -9,6 +9,7 @@ import pytest
 
 from vitrail.domain import errors
 from vitrail.http_api.errors import ERROR_KINDS, MethodRefused, kind_of, render_error_json, render_failure
+from vitrail.http_api.errors_anthropic import ERROR_TYPES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
 
@@ -60,3 +61,9 @@ def test_retry_after_is_sent_when_known_and_always_when_unavailable():
 def test_an_unpaired_surrogate_in_a_message_does_not_break_the_answer():
     """Whatever is quoted, the body is UTF-8."""
     assert b"?" in render_error_json(errors.NotFound("\ud800"))
+
+
+def test_the_page_has_the_types_of_anthropics_routes():
+    """docs/errors.md lists every status of the second table with its type."""
+    rows = re.findall(r"^\| `(\w+)` \| ([\d, ]+) \|$", PAGE, flags=re.MULTILINE)
+    assert {int(status): kind for kind, statuses in rows for status in statuses.split(",")} == ERROR_TYPES

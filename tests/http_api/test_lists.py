@@ -120,3 +120,10 @@ async def test_metrics_can_be_turned_off(surface, open_surface):
     """The page is there without a key, unless the operator says no."""
     assert "vitrail_requests" in (await surface.client.get("/metrics")).text
     assert (await open_surface(metrics=False).client.get("/metrics")).status_code == 404
+
+
+async def test_image_generation_is_refused_in_words(surface):
+    """A client of the real API learns that this server makes no images, not only that a path is unknown."""
+    answer = await surface.client.post("/v1/images/generations", json={"prompt": "A cat"}, headers=surface.key)
+    assert answer.status_code == 404
+    assert answer.json()["error"].startswith("This server generates no images")

@@ -21,6 +21,9 @@ SCRIPT = """\
 rules:
   - when: {text: "image 1 or image 2", images: 2}
     text: Image 2.
+  - when: {text: "weather in"}
+    tool_calls: [{name: find_weather, arguments: {city: Oslo}}]
+  - when: {text: "as JSON"}
   - when: {images: 1}
     chunks: ["A red square ", "on a white background."]
   - text: Hello from the script.

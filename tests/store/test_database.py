@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from vitrail.domain.completion import Usage
@@ -17,7 +17,7 @@ from vitrail.domain.errors import NotFound
 from vitrail.domain.settlement import CompletionStatus, Settlement
 from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.store.completions import insert_settlement
-from vitrail.store.database import Database, DatabaseOptions, open_database
+from vitrail.store.database import Database, DatabaseOptions, DatabaseUnusable, open_database
 from vitrail.store.schema import completions, metadata
 
 
@@ -111,6 +111,25 @@ async def test_found_key_is_remembered_for_its_time_only(database: Database) -> 
     late = await keyring.find(new.secret)
     assert early is not None and not early.blocked
     assert late is not None and late.blocked
+
+
+def test_m12_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
+    """A file that is no database stops the start with one line, and keeps its bytes."""
+    path = tmp_path / "vitrail.db"
+    path.write_bytes(b"this is not a database, but it may be precious" * 100)
+    before = path.read_bytes()
+    with pytest.raises(DatabaseUnusable, match=r"vitrail\.db cannot be used.*not a database"):
+        open_database(DatabaseOptions(), data_dir=tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    """A schema that this code does not know is not touched; the line says what to do."""
+    opened = open_database(DatabaseOptions(), data_dir=tmp_path)
+    opened.run(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    opened.close()
+    with pytest.raises(DatabaseUnusable, match="newer Vitrail"):
+        open_database(DatabaseOptions(), data_dir=tmp_path)
 
 
 def _settlement(keyring: Keyring) -> Settlement:

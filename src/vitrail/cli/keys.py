@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from vitrail.app import make_data_dir
 from vitrail.cli.options import AsJson, ConfigFile, DataDir, load
 from vitrail.domain.keys import ApiKey
 from vitrail.service.keyring import DEFAULT_TEAM, Keyring
@@ -86,7 +87,7 @@ def delete(key: Reference, data_dir: DataDir = None, config: ConfigFile = None) 
 @contextmanager
 def _keyring(data_dir: Path | None, config: Path | None) -> Iterator[Keyring]:
     settings = load(data_dir=data_dir, config=config)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_dir(settings)
     database = open_database(settings.database, data_dir=settings.data_dir)
     try:
         yield Keyring(database, settings.keys, monotonic=time.monotonic)

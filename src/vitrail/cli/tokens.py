@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,6 +76,7 @@ def _row(image: MeasuredImage) -> dict[str, object]:
     plan = image.plan
     return {
         "image": image.where,
+        "sha256": hashlib.sha256(image.data).hexdigest(),
         "format": image.format.value,
         "width": image.width_px,
         "height": image.height_px,

@@ -58,6 +58,7 @@ class Chunk:
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     finish_reason: FinishReason | None = None
+    stop_sequence: str | None = None  # the one that ended the text, where the engine tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Choice:
     tool_calls: tuple[ToolCall, ...]
     logprobs: tuple[TokenLogprob, ...]
     finish_reason: FinishReason
+    stop_sequence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class _Gathered:
     tool_calls: list[ToolCall] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     finish_reason: FinishReason = FinishReason.STOP
+    stop_sequence: str | None = None
 
 
 def fold_chunks(head: CompletionHead, chunks: Iterable[Chunk], *, prompt: Usage) -> Completion:
@@ -111,6 +114,7 @@ def fold_chunks(head: CompletionHead, chunks: Iterable[Chunk], *, prompt: Usage)
         choice.tool_calls.extend(chunk.tool_calls)
         choice.logprobs.extend(chunk.logprobs)
         choice.finish_reason = chunk.finish_reason or choice.finish_reason
+        choice.stop_sequence = chunk.stop_sequence or choice.stop_sequence
         usage = chunk.usage
     return Completion(
         head=head,
@@ -122,6 +126,7 @@ def fold_chunks(head: CompletionHead, chunks: Iterable[Chunk], *, prompt: Usage)
                 tool_calls=tuple(choice.tool_calls),
                 logprobs=tuple(choice.logprobs),
                 finish_reason=choice.finish_reason,
+                stop_sequence=choice.stop_sequence,
             )
             for index, choice in sorted(gathered.items())
         ),

@@ -26,9 +26,14 @@ A leaf's docstring is its default message. `where` is the path of the offending 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class Failure(Exception):
     """Internal error"""
+
+    headers: Mapping[str, str] = MappingProxyType({})  # more of what an HTTP surface sends with it
 
     def __init__(
         self,

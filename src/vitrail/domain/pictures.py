@@ -83,12 +83,22 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class SentImage:
+    """Marks of an image as it was sent, to tell it from others: the digest of the file's bytes and the upright size."""
+
+    sha256: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedImage:
     """A picture with its tile plan; `content_hash` names pixels, plan and team, so it may key an engine's cache."""
 
     picture: Picture
     plan: TilePlan
     content_hash: str
+    sent: SentImage | None = None  # None where no client sent it
 
     @property
     def image_tokens(self) -> int:

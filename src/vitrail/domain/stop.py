@@ -9,17 +9,22 @@ class StopCutter:
     def __init__(self, stop: tuple[str, ...]) -> None:
         self._stop = tuple(s for s in stop if s)
         self._held = ""
-        self.stopped = False
+        self.met: str | None = None  # the stop sequence that ended the text
+
+    @property
+    def stopped(self) -> bool:
+        """Tell whether a stop sequence was met."""
+        return self.met is not None
 
     def push(self, text: str) -> str:
-        """Return the text that is safe to send after `text` came; sets `stopped` when a stop sequence was met."""
+        """Return the text that is safe to send after `text` came; sets `met` when a stop sequence was met."""
         if self.stopped:
             return ""
         self._held += text
-        cuts = [at for at in (self._held.find(s) for s in self._stop) if at >= 0]
+        cuts = [(at, s) for at, s in ((self._held.find(s), s) for s in self._stop) if at >= 0]
         if cuts:
-            self.stopped = True
-            return self._release(min(cuts), drop_rest=True)
+            at, self.met = min(cuts)
+            return self._release(at, drop_rest=True)
         longest = max((_overlap(self._held, s) for s in self._stop), default=0)
         return self._release(len(self._held) - longest)
 

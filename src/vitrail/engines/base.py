@@ -78,7 +78,8 @@ class FinishPiece:
     """The last piece: why it ended and, where the engine knows better, its own counts for the whole answer.
 
     `completion_tokens` leaves out reasoning. `engine_prompt_tokens` (what the engine really used, pictures included)
-    goes to metrics and logs only; the client is billed by the tile plan.
+    goes to metrics and logs only; the client is billed by the tile plan. `stop_sequence` is the one that ended the text,
+    where the engine knows.
     """
 
     reason: FinishReason
@@ -86,6 +87,7 @@ class FinishPiece:
     reasoning_tokens: int | None = None
     cached_tokens: int = 0
     engine_prompt_tokens: int | None = None
+    stop_sequence: str | None = None
 
 
 Piece = TextPiece | ReasoningPiece | ToolCallPiece | FinishPiece

@@ -136,6 +136,7 @@ class ChunkParser:
         self._top_logprobs = top_logprobs
         self._usage: Mapping[str, Any] = {}
         self._finish_reason: FinishReason | None = None
+        self._stop_sequence: str | None = None
         self._counted = 0
         self._reasoned = 0
         self._open_call: _OpenCall | None = None
@@ -171,6 +172,7 @@ class ChunkParser:
             reasoning_tokens=reasoning,
             cached_tokens=int((self._usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
             engine_prompt_tokens=self._usage.get("prompt_tokens"),
+            stop_sequence=self._stop_sequence,
         )
 
     def _parse_choice(self, choice: Json, *, running: int | None) -> Iterator[Piece]:
@@ -186,13 +188,15 @@ class ChunkParser:
             yield from self._parse_fragment(fragment, tokens=self._count(running, at_least_seen=1))
         if reason := choice.get("finish_reason"):
             self._finish_reason = FINISH_REASONS.get(reason, FinishReason.STOP)
+            met = choice.get("stop_reason")  # vLLM tells which; a number there is a token's id
+            self._stop_sequence = met if isinstance(met, str) and reason == "stop" else None
 
     def _parse_fragment(self, fragment: Json, *, tokens: int) -> Iterator[Piece]:
         function = fragment.get("function") or {}
         index = fragment.get("index", 0)
         if self._open_call is None or self._open_call.index != index:
             yield from self._close_call()
-            self._open_call = _OpenCall(index, fragment.get("id") or f"call_{self._calls}")
+            self._open_call = _OpenCall(index, fragment.get("id") or "")
         self._open_call.tokens += tokens
         self._open_call.names.append(function.get("name") or "")
         self._open_call.arguments.append(function.get("arguments") or "")

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import struct
-from enum import StrEnum
 
 import cv2
 import numpy as np
 import pybase64
 
 from vitrail.domain.pictures import Picture
+from vitrail.engines.picture_format import PictureFormat
 
 # Full colour resolution: subsampling blurs coloured text.
 JPEG_FLAGS = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-
-
-class PictureFormat(StrEnum):
-    """How pixels travel to an engine. BMP costs least where the bytes only cross the machine's own memory."""
-
-    BMP = "bmp"
-    PNG = "png"
-    JPEG = "jpeg"
 
 
 def render_data_uri(picture: Picture, format: PictureFormat) -> str:

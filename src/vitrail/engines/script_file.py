@@ -7,13 +7,19 @@ import re
 from pathlib import Path
 from typing import Any
 
+from vitrail.domain.chat import Role
 from vitrail.domain.completion import FinishReason
 from vitrail.domain.errors import Failure
+from vitrail.domain.faults import TransportFault
 from vitrail.engines.base import Capabilities
-from vitrail.engines.script import Answer, Rule, Script, ScriptedCall, ScriptedChunk, ScriptedError, When
+from vitrail.engines.script import Answer, Rule, Script, ScriptedCall, ScriptedChunk, ScriptedError, ScriptedFault, When
 from vitrail.engines.yaml_reading import BadDocument, Place, parse_yaml
 
 UNBOUNDED = 1 << 31
+SHORTEST_SHA256 = 8  # digits that are enough to tell a handful of pictures apart
+SHA256_START = re.compile(rf"[0-9a-f]{{{SHORTEST_SHA256},64}}")
+HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
+FAULTS: dict[str, TransportFault | None] = {"silence": None, **{fault.value: fault for fault in TransportFault}}
 
 
 def read_script(path: Path) -> Script:
@@ -30,7 +36,7 @@ def parse_script(text: str, *, source: str = "script") -> Script:
     top = parse_yaml(text, source=source)
     if top is None:
         return Script()
-    return Script(**_typed(top.read_mapping({"capabilities": _read_capabilities, "rules": _read_rules})))
+    return Script(**_typed(top.read_mapping(SCRIPT_KEYS)))
 
 
 def _read_capabilities(place: Place) -> Capabilities:
@@ -46,14 +52,14 @@ def _read_rules(place: Place) -> tuple[Rule, ...]:
 
 
 def _read_rule(place: Place) -> Rule:
-    said = place.read_mapping({"when": _read_when, "answers": _read_answers, **ANSWER_KEYS})
-    when = said.pop("when", When())
+    said = place.read_mapping({"when": _read_when, "answers": _read_answers, **ANSWER_KEYS, "note": Place.read_text})
+    when, note = said.pop("when", When()), said.pop("note", "")
     answers = said.pop("answers", None)
     if answers is not None and said:
         raise place.refusal(f"give either `answers` or an answer of its own, saw both (`{next(iter(said))}`)")
     if answers is None:
         answers = (_check_answer(place, Answer(**_typed(said))),)
-    return Rule(**_typed({"when": when, "answers": answers}))
+    return Rule(**_typed({"when": when, "answers": answers, "note": note}))
 
 
 def _read_when(place: Place) -> When:
@@ -61,10 +67,15 @@ def _read_when(place: Place) -> When:
         {
             "text": Place.read_text,
             "regex": _read_regex,
+            "system": Place.read_text,
+            "last_role": lambda role: role.read_choice({name.value: name for name in Role}),
             "model": Place.read_text,
             "images": _read_range,
             "width_px": _read_range,
             "height_px": _read_range,
+            "sha256": _read_sha256,
+            "digest": Place.read_text,
+            "call": _read_range,
         }
     )
     return When(**_typed(said))
@@ -75,6 +86,14 @@ def _read_regex(place: Place) -> re.Pattern[str]:
         return re.compile(place.read_text(), re.IGNORECASE | re.DOTALL)
     except re.error as failure:
         raise place.refusal(f"this is not a regular expression: {failure}") from failure
+
+
+def _read_sha256(place: Place) -> str:
+    """The hex digits, or the first ones, of a digest."""
+    digits = place.read_text().lower()
+    if not SHA256_START.fullmatch(digits):
+        raise place.refusal(f"expected {SHORTEST_SHA256} to 64 hex digits of a SHA-256, saw {digits!r}")
+    return digits
 
 
 def _read_range(place: Place) -> range:
@@ -100,6 +119,8 @@ def _read_answer(place: Place) -> Answer:
 def _check_answer(place: Place, answer: Answer) -> Answer:
     if answer.text is not None and answer.chunks is not None:
         raise place.refusal("give either `text` or `chunks`, saw both")
+    if answer.error is not None and answer.fault is not None:
+        raise place.refusal("give either `error` or `fault`, saw both")
     return answer
 
 
@@ -143,6 +164,7 @@ def _read_error(place: Place) -> ScriptedError:
             "kind": lambda kind: kind.read_choice(_failure_kinds()),
             "text": Place.read_text,
             "retry_after_seconds": Place.read_seconds,
+            "headers": _read_headers,
             "after_chunks": Place.read_integer,
         }
     )
@@ -151,17 +173,40 @@ def _read_error(place: Place) -> ScriptedError:
     return ScriptedError(**_typed(said))
 
 
+def _read_headers(place: Place) -> tuple[tuple[str, str], ...]:
+    """Names and values of HTTP headers."""
+    headers = place.read_entries(Place.read_text)
+    for name, value in headers.items():
+        if not HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
+            raise place.refusal(f"this is not an HTTP header: {name}: {value!r}")
+    return tuple(headers.items())
+
+
+def _read_fault(place: Place) -> ScriptedFault:
+    """The name of a fault, or a mapping with `kind` and `after_chunks`."""
+    if not place.is_mapping:
+        return ScriptedFault(place.read_choice(FAULTS))
+    said = place.read_mapping({"kind": lambda kind: kind.read_choice(FAULTS), "after_chunks": Place.read_integer})
+    if "kind" not in said:
+        raise place.refusal(f"expected the key `kind`, one of {', '.join(FAULTS)}")
+    return ScriptedFault(**_typed(said))
+
+
 def _read_finish_reason(place: Place) -> FinishReason:
     return place.read_choice({reason.value: reason for reason in FinishReason})
 
 
+SCRIPT_KEYS = {"capabilities": _read_capabilities, "rules": _read_rules, "strict": Place.read_boolean}
 ANSWER_KEYS = {
     "text": Place.read_text,
     "chunks": _read_chunks,
     "delay_seconds": Place.read_seconds,
+    "first_delay_seconds": Place.read_seconds,
     "reasoning": Place.read_text,
     "tool_calls": _read_tool_calls,
     "error": _read_error,
+    "fault": _read_fault,
+    "verbatim": Place.read_boolean,
     "finish_reason": _read_finish_reason,
     "logprob": Place.read_number,
     "completion_tokens": Place.read_integer,

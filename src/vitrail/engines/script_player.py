@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from vitrail.domain.chat import Sampling, ToolCall, ToolMode
 from vitrail.domain.completion import FinishReason, TokenLogprob
 from vitrail.domain.errors import Failure
+from vitrail.domain.faults import PlayedFault, TransportFault
 from vitrail.domain.stop import StopCutter
 from vitrail.engines.base import FinishPiece, Piece, Prompt, ReasoningPiece, TextPiece, ToolCallPiece
 from vitrail.engines.schema_example import render_example
-from vitrail.engines.script import Answer, ScriptedCall, ScriptedChunk
+from vitrail.engines.script import Answer, ScriptedCall, ScriptedChunk, ScriptedError, ScriptedFault
 from vitrail.engines.words import count_words, cut_words
 
+BREAKS_AN_ANSWER = (TransportFault.TRUNCATE, TransportFault.INVALID_JSON)
 ECHO = "I see {images}. You said: {question}"
 
 Fill = Callable[[str], str]
@@ -24,22 +26,36 @@ class Player:
     def __init__(self, answer: Answer, prompt: Prompt, sampling: Sampling, *, fill: Fill) -> None:
         self._answer = answer
         self._sampling = sampling
-        self._stop = StopCutter(sampling.stop)
+        self._stop = StopCutter(() if answer.verbatim else sampling.stop)
         self._played = 0
-        self._tokens_left = sampling.max_tokens
+        self._tokens_left = None if answer.verbatim else sampling.max_tokens
         self._calls = answer.tool_calls or (_make_up_calls(prompt) if answer.says_nothing else ())
-        self._chunks = _plan_chunks(answer, prompt, fill, has_calls=bool(self._calls))
+        self._chunks = _plan_chunks(answer, prompt, str if answer.verbatim else fill, has_calls=bool(self._calls))
+
+    @property
+    def first_delay_seconds(self) -> float:
+        """Return the pause before anything at all."""
+        return self._answer.first_delay_seconds or 0.0
 
     @property
     def chunks(self) -> tuple[ScriptedChunk, ...]:
-        """Return what is to be played, in order; only as many as come before the scripted error."""
-        return self._chunks if self._answer.error is None else self._chunks[: self._answer.error.after_chunks]
+        """Return what is to be played, in order; only as many as come before the scripted error or fault."""
+        return self._chunks[: self._answer.chunk_limit]
 
     @property
     def failure(self) -> Failure | None:
         """Return what the script wants raised once `chunks` were played."""
-        error = self._answer.error
-        return None if error is None else error.kind(error.text, retry_after_seconds=error.retry_after_seconds)
+        match self._answer:
+            case Answer(error=ScriptedError() as error):
+                return error.failure()
+            case Answer(fault=ScriptedFault(kind=TransportFault() as kind)):
+                return PlayedFault(kind)
+        return None
+
+    @property
+    def falls_silent(self) -> bool:
+        """Tell whether nothing more may come, and no end either, once `chunks` were played."""
+        return self._answer.fault is not None and self._answer.fault.kind is None
 
     @property
     def is_over(self) -> bool:
@@ -50,6 +66,8 @@ class Player:
         """Yield what comes before the text."""
         if self._answer.reasoning is not None:
             yield ReasoningPiece(self._answer.reasoning, count_words(self._answer.reasoning))
+        if self._answer.fault is not None and self._answer.fault.kind in BREAKS_AN_ANSWER:
+            yield TextPiece("", 0)  # an answer has to begin before it can break
 
     def play(self, chunk: ScriptedChunk) -> Iterator[Piece]:
         """Yield the text of the chunk that may be sent by now, as one piece or none."""
@@ -58,8 +76,8 @@ class Player:
     def finish(self) -> Iterator[Piece]:
         """Yield held-back text, the function calls and the finish piece."""
         yield from self._speak(self._stop.flush())
-        for index, call in enumerate(self._calls):
-            yield ToolCallPiece(ToolCall(call.id or f"call_{index}", call.name, call.arguments), _count_call(call))
+        for call in self._calls:
+            yield ToolCallPiece(ToolCall(call.id or "", call.name, call.arguments), _count_call(call))
         answer = self._answer
         reasoned = count_words(answer.reasoning or "")
         yield FinishPiece(
@@ -68,6 +86,7 @@ class Player:
             reasoning_tokens=reasoned if answer.reasoning_tokens is None else answer.reasoning_tokens,
             cached_tokens=answer.cached_tokens,
             engine_prompt_tokens=answer.prompt_tokens,
+            stop_sequence=self._stop.met,
         )
 
     def _speak(self, text: str) -> Iterator[Piece]:
@@ -94,15 +113,21 @@ class Player:
 def _plan_chunks(answer: Answer, prompt: Prompt, fill: Fill, *, has_calls: bool) -> tuple[ScriptedChunk, ...]:
     """The chunks as written, or the words of a whole text, each a chunk of its own."""
     if answer.chunks is not None:
-        return tuple(ScriptedChunk(fill(c.text), c.delay_seconds or answer.delay_seconds) for c in answer.chunks)
-    text = ""
+        planned = [ScriptedChunk(fill(c.text), c.delay_seconds or answer.delay_seconds) for c in answer.chunks]
+    else:
+        text = _choose_text(answer, prompt, fill, has_calls=has_calls)
+        planned = [ScriptedChunk(word, answer.delay_seconds) for word in cut_words(text)]
+    if planned and answer.first_delay_seconds is not None:
+        planned[0] = ScriptedChunk(planned[0].text)  # its pause comes before everything
+    return tuple(planned)
+
+
+def _choose_text(answer: Answer, prompt: Prompt, fill: Fill, *, has_calls: bool) -> str:
     if answer.text is not None:
-        text = fill(answer.text)
-    elif prompt.response_format is not None and not has_calls:
-        text = render_example(prompt.response_format.schema or "{}")
-    elif answer.says_nothing and not has_calls:
-        text = fill(ECHO)
-    return tuple(ScriptedChunk(word, answer.delay_seconds) for word in cut_words(text))
+        return fill(answer.text)
+    if prompt.response_format is not None and not has_calls:
+        return render_example(prompt.response_format.schema or "{}")
+    return fill(ECHO) if answer.says_nothing and not has_calls else ""
 
 
 def _make_up_calls(prompt: Prompt) -> tuple[ScriptedCall, ...]:

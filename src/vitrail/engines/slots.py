@@ -42,6 +42,11 @@ class Slots:
         self._closing = False
 
     @property
+    def engine(self) -> Engine:
+        """Return the engine inside."""
+        return self._engine
+
+    @property
     def running(self) -> int:
         """Return how many generations hold a slot."""
         return self._generations - self._free

@@ -13,38 +13,20 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
 
 from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Failure, InvalidArgument, RateLimited, Unavailable
 from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token
 from vitrail.engines.openai_client import OpenAIClient, Patience, Stalled
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
-from vitrail.engines.pictures import PictureFormat, render_data_uri
+from vitrail.engines.pictures import render_data_uri
+from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.engines.words import count_words, tokenize_words
 
 MESSAGE_TOKENS = 4  # what a chat template adds to each message, about
 LONGEST_PAUSE_SECONDS = 5.0
 
 Sleep = Callable[[float], Awaitable[object]]
-
-
-class UpstreamOptions(BaseModel):
-    """How another server is asked."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    connect_seconds: float = Field(5.0, gt=0, description="Longest time to connect to the other server.")
-    first_piece_seconds: float = Field(120.0, gt=0, description="Longest silence before an answer begins.")
-    idle_seconds: float = Field(60.0, gt=0, description="Longest silence within an answer.")
-    call_seconds: float = Field(10.0, gt=0, description="Longest time for a health check or a token count.")
-    retries: int = Field(2, ge=0, description="Retries of a request of which nothing has been answered yet.")
-    retry_pause_seconds: float = Field(0.5, ge=0, description="Pause before the first retry; each one doubles.")
-    picture_format: PictureFormat = Field(PictureFormat.PNG, description="How pictures are sent: png or jpeg (or bmp).")
-    images: bool = Field(True, description="Whether the model over there takes images.")
-    tools: bool = Field(True, description="Whether the model over there can call functions.")
-    logprobs: bool = Field(True, description="Whether the other server gives log probabilities.")
-    generations: int = Field(64, ge=1, description="Requests sent at once, unless the slots options say otherwise.")
 
 
 class UpstreamEngine:
@@ -107,7 +89,9 @@ class UpstreamEngine:
 
     async def count_text_tokens(self, prompt: Prompt) -> int:
         """Return an estimate by words and signs: the API of OpenAI has no call that counts."""
-        return sum(MESSAGE_TOKENS + count_words(message.text) for message in prompt.messages)
+        texts = sum(MESSAGE_TOKENS + count_words(message.text) for message in prompt.messages)
+        calls = sum(count_words(call.arguments) for message in prompt.messages for call in message.tool_calls)
+        return texts + calls + sum(count_words(tool.description + tool.parameters) for tool in prompt.tools)
 
     async def tokenize(self, text: str) -> tuple[Token, ...]:
         """Return words and signs, which only resemble the tokens of the model over there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import yaml
@@ -33,15 +33,27 @@ class Place:
         if not isinstance(self._node, yaml.MappingNode):
             raise self.refusal(f"expected a mapping with {_listed(allowed)}, saw {self._seen}")
         read: dict[str, object] = {}
-        for key_node, value_node in self._node.value:
-            key = str(key_node.value)
-            here = Place(value_node, source=self._source, path=f"{self._path}.{key}".lstrip("."))
+        for key, here in self._entries(self._node):
             if key not in allowed:
                 raise here.refusal(f"unknown key {key!r}; allowed are {_listed(allowed)}")
-            if key in read:
-                raise here.refusal("the key stands here twice")
             read[key] = allowed[key](here)
         return read
+
+    def read_entries(self, read: Read[T]) -> dict[str, T]:
+        """Return the entries of a mapping with any keys, each read by `read`."""
+        if not isinstance(self._node, yaml.MappingNode):
+            raise self.refusal(f"expected a mapping, saw {self._seen}")
+        return {key: read(here) for key, here in self._entries(self._node)}
+
+    def _entries(self, node: yaml.MappingNode) -> Iterator[tuple[str, Place]]:
+        seen: set[str] = set()
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            here = Place(value_node, source=self._source, path=f"{self._path}.{key}".lstrip("."))
+            if key in seen:
+                raise here.refusal("the key stands here twice")
+            seen.add(key)
+            yield key, here
 
     def read_list(self, read: Read[T]) -> tuple[T, ...]:
         """Return the items, each read by `read`."""
@@ -120,6 +132,8 @@ def parse_yaml(text: str, *, source: str) -> Place | None:
     except yaml.MarkedYAMLError as failure:
         line = failure.problem_mark.line + 1 if failure.problem_mark else 1
         raise BadDocument(f"{source}, line {line}: this is not YAML: {failure.problem}") from failure
+    except RecursionError as failure:
+        raise BadDocument(f"{source}: this is nested too deep") from failure
     except yaml.YAMLError as failure:
         raise BadDocument(f"{source}: this is not YAML: {failure}") from failure
     return None if node is None else Place(node, source=source)

@@ -9,6 +9,7 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from vitrail.http_api.faults import HANG_UP
 from vitrail.http_api.options import HttpOptions
 
 _TIMED_OUT = (408, b"Request Timeout")
@@ -65,6 +66,7 @@ class _BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = {HANG_UP: self.transport.close}  # type: ignore[dict-item]
         if self._deadline is None:
             self._await_headers()
 

@@ -21,7 +21,7 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     To be called once the request body was read whole: from then on `receive` returns when the client is gone.
     """
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_wait_until_gone(receive))
+    gone = asyncio.ensure_future(wait_until_gone(receive))
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -35,6 +35,7 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-async def _wait_until_gone(receive: Receive) -> None:
+async def wait_until_gone(receive: Receive) -> None:
+    """Return when the client has hung up; its request has to be read whole before."""
     while (await receive())["type"] != "http.disconnect":
         pass

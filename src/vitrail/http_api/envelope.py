@@ -13,10 +13,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vitrail.domain.errors import Failure, InternalFailure, Unavailable
+from vitrail.domain.faults import PlayedFault
 from vitrail.http_api.body import BodyReader, declared_length
 from vitrail.http_api.disconnect import ClientGone
-from vitrail.http_api.errors import render_failure
 from vitrail.http_api.exchange import SCOPE_KEY, Exchange
+from vitrail.http_api.faults import play_fault
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.services import Services
 
@@ -85,13 +86,16 @@ class Envelope:
             exchange.route = "preflight"
             await _allow_origin(exchange.headers)(exchange.scope, inbox.receive, outbox.send)
         else:
-            await self._app(exchange.scope, inbox.receive, outbox.send)
+            try:
+                await self._app(exchange.scope, inbox.receive, outbox.send)
+            except PlayedFault as fault:
+                await play_fault(fault, exchange, outbox.send)
 
     async def _refuse(self, failure: Failure, exchange: Exchange, inbox: _Inbox, outbox: _Outbox) -> None:
         """Send the failure, unless an answer has begun: then the server cuts the connection."""
         if outbox.status is not None:
             return
-        response = render_failure(failure)
+        response = exchange.refuse(failure)
         if inbox.is_whole or not self._has_large_body(exchange.headers):
             await response(exchange.scope, inbox.receive, outbox.send)
             return
@@ -164,7 +168,9 @@ class _Outbox:
         await self._send(message)
 
     def _headers(self) -> Iterable[tuple[bytes, bytes]]:
-        return (b"x-request-id", self.request_id.encode()), *_ON_EVERY_ANSWER
+        """Return the id under two names, since Anthropic's SDKs read the short one."""
+        request_id = self.request_id.encode()
+        return (b"x-request-id", request_id), (b"request-id", request_id), *_ON_EVERY_ANSWER
 
 
 def _allow_origin(headers: Headers) -> Response:

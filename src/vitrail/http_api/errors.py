@@ -76,14 +76,23 @@ def kind_of(failure: errors.Failure) -> ErrorKind:
 
 def render_error_json(failure: errors.Failure) -> bytes:
     """Return a failure as compact JSON, for a body or for an event of a stream."""
-    text = failure.sentence.encode("utf-8", "replace").decode("utf-8")
-    return msgspec.json.encode(ErrorBody(code=kind_of(failure).code, error=text))
+    return msgspec.json.encode(ErrorBody(code=kind_of(failure).code, error=utf8_sentence(failure)))
+
+
+def utf8_sentence(failure: errors.Failure) -> str:
+    """Return what a failure says, without what UTF-8 cannot hold."""
+    return failure.sentence.encode("utf-8", "replace").decode("utf-8")
 
 
 def render_failure(failure: errors.Failure) -> Response:
     """Return a failure as the answer to a request."""
-    kind = kind_of(failure)
-    response = Response(render_error_json(failure), status_code=kind.status, media_type="application/json")
+    return answer_failure(failure, render_error_json(failure))
+
+
+def answer_failure(failure: errors.Failure, body: bytes) -> Response:
+    """Return the answer that refuses with `body`: the failure's status and headers, the same in every shape."""
+    response = Response(body, status_code=kind_of(failure).status, media_type="application/json")
+    response.headers.update(failure.headers)
     if isinstance(failure, MethodRefused):
         response.headers["allow"] = ", ".join(failure.allowed)
     retry_after_seconds = failure.retry_after_seconds

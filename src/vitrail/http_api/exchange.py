@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from vitrail.domain.errors import Failure
 from vitrail.domain.keys import Grant
 from vitrail.http_api.body import BodyReader
+from vitrail.http_api.errors import render_failure
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.services import Services
 
@@ -27,6 +31,7 @@ class Exchange:
     request_id: str
     started: float  # by services.monotonic
     route: str = "unmatched"
+    refuse: Callable[[Failure], Response] = field(default=render_failure, repr=False)  # as the route's clients read it
 
     @property
     def headers(self) -> Headers:

@@ -10,10 +10,17 @@ from typing import Any
 import msgspec
 
 from vitrail import __version__
-from vitrail.http_api.errors import ErrorBody
-from vitrail.http_api.route import KeyedRoute, Route
+from vitrail.http_api.deferred import DeferredAccepted
+from vitrail.http_api.errors import ErrorBody, render_failure
+from vitrail.http_api.route import KeyedRoute, OpenRoute, Route
+from vitrail.http_api.wire_anthropic import CountedMessages, MessagesRequest
+from vitrail.http_api.wire_anthropic_answer import STREAM_EVENTS as MESSAGE_EVENTS
+from vitrail.http_api.wire_anthropic_answer import ErrorAnswer
 from vitrail.http_api.wire_chat import ChatCompletionRequest
 from vitrail.http_api.wire_completion import ChatCompletionChunk
+from vitrail.http_api.wire_response import STREAM_EVENTS as RESPONSE_EVENTS
+from vitrail.http_api.wire_responses import ResponsesRequest
+from vitrail.http_api.wire_text import TextCompletion
 
 _REFERENCE = "#/components/schemas/{name}"
 _OF_EVERY_ROUTE = {405: "Wrong method.", 500: "Our own fault; the text names the request id."}
@@ -31,7 +38,17 @@ _OF_BODIES = {
     422: "JSON of another shape; the text names the path.",
 }
 _OF_IMAGES = {412: "A URL did not give a JPEG or PNG."}
+_WITH_IMAGES = (ChatCompletionRequest, MessagesRequest, CountedMessages, ResponsesRequest)
+_STREAMS: dict[str, tuple[type[msgspec.Struct], ...]] = {
+    "/v1/chat/completions": (ChatCompletionChunk,),
+    "/v1/completions": (TextCompletion,),
+    "/v1/messages": MESSAGE_EVENTS,
+    "/v1/responses": RESPONSE_EVENTS,
+}
+_OF_IDS = {404: "No such id, or none that this key may see."}
 _OF_MODELS = {404: "No such model, or none that this key may use."}
+_OF_DEFERRED = {404: "No such deferred completion, or it was fetched before."}
+_PENDING = {"202": {"description": "Not ended yet; the body is empty."}}
 
 
 @functools.cache
@@ -63,7 +80,8 @@ def build_openapi(routes: tuple[Route, ...]) -> bytes:
 def _schemas(routes: tuple[Route, ...]) -> dict[str, Any]:
     bodies = [route.body for route in routes if isinstance(route, KeyedRoute) and route.body]
     results = [route.result for route in routes if route.result]
-    types = dict.fromkeys([*bodies, *results, ChatCompletionChunk, ErrorBody])
+    events = [event for stream in _STREAMS.values() for event in stream]
+    types = dict.fromkeys([*bodies, *results, *events, DeferredAccepted, ErrorBody, ErrorAnswer])
     return msgspec.json.schema_components(list(types), ref_template=_REFERENCE)[1]
 
 
@@ -71,7 +89,9 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.answer.__name__,
         "summary": (inspect.getdoc(route.answer) or "").partition("\n")[0],
-        "responses": {"200": _success(route)} | {str(s): _refusal(why) for s, why in sorted(_refusals(route).items())},
+        "responses": {"200": _success(route)}
+        | (_PENDING if _is_deferred(route) else {})
+        | {str(status): _refusal(route, why) for status, why in sorted(_refusals(route).items())},
         "security": [{"bearer": []}, {"header": []}] if isinstance(route, KeyedRoute) else [],
     }
     if names := re.findall(r"{(\w+)", route.path):
@@ -85,8 +105,10 @@ def _operation(route: Route) -> dict[str, Any]:
 def _success(route: Route) -> dict[str, Any]:
     if isinstance(route, KeyedRoute):
         content = {"application/json": _of(route.result)}
-        if _is_chat(route):
-            content["text/event-stream"] = _of(ChatCompletionChunk)
+        if route.body is ChatCompletionRequest and route.path in _STREAMS:
+            content["application/json"] = _any_of((route.result, DeferredAccepted))
+        if route.path in _STREAMS and route.body:
+            content["text/event-stream"] = _any_of(_STREAMS[route.path])
     elif route.result:
         content = {route.media: _of(route.result)}
     else:
@@ -102,21 +124,28 @@ def _refusals(route: Route) -> dict[int, str]:
     if isinstance(route, KeyedRoute):
         refusals |= _OF_KEYED_ROUTES
         refusals |= _OF_BODIES if route.body else {}
-        refusals |= _OF_IMAGES if route.body is ChatCompletionRequest else {}
+        refusals |= _OF_IMAGES if route.body in _WITH_IMAGES else {}
         refusals |= _OF_MODELS if route.body or "{model_id" in route.path else {}
+        refusals |= _OF_IDS if "/{response_id" in route.path or "/images/" in route.path else {}
+        refusals |= _OF_DEFERRED if _is_deferred(route) else {}
     return refusals
 
 
-def _refusal(why: str) -> dict[str, Any]:
-    return {"description": why, "content": {"application/json": _of(ErrorBody)}}
+def _refusal(route: Route, why: str) -> dict[str, Any]:
+    is_plain = isinstance(route, OpenRoute) or route.refuse is render_failure
+    return {"description": why, "content": {"application/json": _of(ErrorBody if is_plain else ErrorAnswer)}}
 
 
 def _of(shape: type[msgspec.Struct]) -> dict[str, Any]:
     return {"schema": {"$ref": _REFERENCE.format(name=shape.__name__)}}
 
 
-def _is_chat(route: Route) -> bool:
-    return route.path == "/v1/chat/completions"
+def _any_of(shapes: tuple[type[msgspec.Struct], ...]) -> dict[str, Any]:
+    return _of(shapes[0]) if len(shapes) == 1 else {"schema": {"anyOf": [_of(shape)["schema"] for shape in shapes]}}
+
+
+def _is_deferred(route: Route) -> bool:
+    return "{request_id" in route.path
 
 
 def _path(route: Route) -> str:

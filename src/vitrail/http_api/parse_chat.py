@@ -19,7 +19,7 @@ from vitrail.http_api.parse_messages import parse_messages
 
 Number = TypeVar("Number", int, float)
 
-_INT32_MAX = 2**31 - 1
+INT32_MAX = 2**31 - 1
 _MOST_TOP_LOGPROBS = 8
 _MOST_STOPS = 4
 _LONGEST_STOP = 1024  # characters
@@ -50,7 +50,7 @@ def parse_chat(body: bytes | bytearray, options: HttpOptions) -> tuple[ChatReque
         model=chat.model,
         messages=parse_messages(chat.messages),
         sampling=parse_sampling(chat),
-        n=_within("n", chat.n, 1, options.choices) or 1,
+        n=within("n", chat.n, 1, options.choices) or 1,
         response_format=parse_format(chat.response_format, options),
         tools=tools,
         tool_choice=parse_tool_choice(chat.tool_choice, tools),
@@ -68,33 +68,33 @@ def parse_chat(body: bytes | bytearray, options: HttpOptions) -> tuple[ChatReque
 
 def parse_sampling(chat: wire.ChatCompletionRequest) -> Sampling:
     """Check every number against its range; `max_completion_tokens` goes before its older name."""
-    top_logprobs = _within("top_logprobs", chat.top_logprobs, 0, _MOST_TOP_LOGPROBS)
+    top_logprobs = within("top_logprobs", chat.top_logprobs, 0, _MOST_TOP_LOGPROBS)
     if top_logprobs and not chat.logprobs:
         raise InvalidArgument("`top_logprobs` needs `logprobs` to be true.")
-    max_tokens = _within("max_tokens", chat.max_tokens, 1, _INT32_MAX)
-    max_completion_tokens = _within("max_completion_tokens", chat.max_completion_tokens, 1, _INT32_MAX)
+    max_tokens = within("max_tokens", chat.max_tokens, 1, INT32_MAX)
+    max_completion_tokens = within("max_completion_tokens", chat.max_completion_tokens, 1, INT32_MAX)
     if chat.top_p is not None and not 0 < chat.top_p <= 1:
         raise InvalidArgument(f"`top_p` must be over 0 and at most 1, but is {chat.top_p}.")
     return Sampling(
         max_tokens=max_tokens if max_completion_tokens is None else max_completion_tokens,
-        temperature=_within("temperature", chat.temperature, 0, 2),
+        temperature=within("temperature", chat.temperature, 0, 2),
         top_p=chat.top_p,
-        seed=_within("seed", chat.seed, -_INT32_MAX - 1, _INT32_MAX),
+        seed=within("seed", chat.seed, -INT32_MAX - 1, INT32_MAX),
         stop=parse_stop(chat.stop),
-        frequency_penalty=_within("frequency_penalty", chat.frequency_penalty, -2, 2),
-        presence_penalty=_within("presence_penalty", chat.presence_penalty, -2, 2),
+        frequency_penalty=within("frequency_penalty", chat.frequency_penalty, -2, 2),
+        presence_penalty=within("presence_penalty", chat.presence_penalty, -2, 2),
         logprobs=bool(chat.logprobs),
         top_logprobs=top_logprobs or 0,
     )
 
 
-def parse_stop(stop: str | list[str] | None) -> tuple[str, ...]:
+def parse_stop(stop: str | list[str] | None, *, name: str = "stop") -> tuple[str, ...]:
     """Return the stop sequences; one may be sent without a list, and empty ones stop nothing."""
     stops = [stop] if isinstance(stop, str) else stop or []
     if len(stops) > _MOST_STOPS:
-        raise InvalidArgument(f"`stop` may have {_MOST_STOPS} sequences at most, but has {len(stops)}.")
+        raise InvalidArgument(f"`{name}` may have {_MOST_STOPS} sequences at most, but has {len(stops)}.")
     if any(len(text) > _LONGEST_STOP for text in stops):
-        raise InvalidArgument(f"A sequence in `stop` may have {_LONGEST_STOP} characters at most.")
+        raise InvalidArgument(f"A sequence in `{name}` may have {_LONGEST_STOP} characters at most.")
     return tuple(text for text in stops if text)
 
 
@@ -106,7 +106,7 @@ def parse_format(
         case wire.JsonObjectFormat():
             return JsonFormat(schema=None)
         case wire.JsonSchemaFormat(json_schema=asked):
-            schema = _schema_text(asked.schema, where="response_format.json_schema.schema", options=options)
+            schema = parse_schema(asked.schema, where="response_format.json_schema.schema", options=options)
             return JsonFormat(schema=schema, name=asked.name, strict=asked.strict is not False)
         case _:
             return None
@@ -114,10 +114,10 @@ def parse_format(
 
 def parse_tools(tools: list[wire.Tool], options: HttpOptions) -> tuple[Tool, ...]:
     """Return the functions that the model may call, with their JSON Schemas as text."""
-    if len(tools) > _MOST_TOOLS:
-        raise InvalidArgument(f"`tools` may have {_MOST_TOOLS} functions at most, but has {len(tools)}.")
+    check_tool_count(len(tools))
     return tuple(
-        _parse_tool(tool.function, where=f"tools[{i}].function", options=options) for i, tool in enumerate(tools)
+        parse_function(tool.function, where=f"tools[{i}].function.parameters", options=options)
+        for i, tool in enumerate(tools)
     )
 
 
@@ -136,14 +136,22 @@ def parse_tool_choice(choice: str | wire.NamedTool | None, tools: tuple[Tool, ..
     return ToolChoice(ToolMode(choice))
 
 
-def _parse_tool(function: wire.FunctionSpec, *, where: str, options: HttpOptions) -> Tool:
+def check_tool_count(count: int) -> None:
+    """Raise InvalidArgument for more tools than a request may have."""
+    if count > _MOST_TOOLS:
+        raise InvalidArgument(f"`tools` may have {_MOST_TOOLS} functions at most, but has {count}.")
+
+
+def parse_function(function: wire.FunctionSpec, *, where: str, options: HttpOptions) -> Tool:
+    """Return a function that may be called; `where` is the place of its schema in the request."""
     parameters = _NO_PARAMETERS
     if not is_null(function.parameters):
-        parameters = _schema_text(function.parameters, where=f"{where}.parameters", options=options)
+        parameters = parse_schema(function.parameters, where=where, options=options)
     return Tool(name=function.name, description=function.description or "", parameters=parameters)
 
 
-def _schema_text(raw: msgspec.Raw, *, where: str, options: HttpOptions) -> str:
+def parse_schema(raw: msgspec.Raw, *, where: str, options: HttpOptions) -> str:
+    """Return the text of a JSON Schema, or refuse one that is too long or no object."""
     if len(memoryview(raw)) > options.schema_bytes:
         raise InvalidArgument(f"A JSON Schema may have {options.schema_bytes} bytes at most.", where=where)
     return decode_object_text(raw, where=where)
@@ -161,10 +169,10 @@ def _check_logit_bias(raw: msgspec.Raw) -> None:
     for token, bias in biases.items():
         if not token.isdecimal():
             raise mismatch("logit_bias", f"expected token ids as keys, got {token[:20]!r}")
-        _within(f"logit_bias.{token[:20]}", bias, -100, 100)
+        within(f"logit_bias.{token[:20]}", bias, -100, 100)
 
 
-def _within(name: str, value: Number | None, low: int, high: int) -> Number | None:
+def within(name: str, value: Number | None, low: int, high: int) -> Number | None:
     """Return the value if it is absent or in its range; raises InvalidArgument with name, value and range."""
     if value is not None and not low <= value <= high:
         raise InvalidArgument(f"`{name}` must be between {low} and {high}, but is {_shown(value)}.")

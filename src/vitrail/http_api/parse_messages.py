@@ -1,4 +1,4 @@
-"""Turn the messages of a chat request into domain values. Called by parse_chat alone."""
+"""Turn the messages of a chat request into domain values. Called by parse_chat; other surfaces share `parse_call`."""
 
 from __future__ import annotations
 
@@ -71,13 +71,25 @@ def _parse_part(part: wire.TextPart | wire.ImagePart, role: Role, where: str) ->
 
 
 def _parse_calls(calls: list[wire.ToolCall], where: str) -> tuple[ToolCall, ...]:
-    for i, call in enumerate(calls):
-        try:
-            msgspec.json.decode(call.function.arguments)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise InvalidArgument(
-                f"The arguments to a tool_call with ID '{call.id[:64]}' are not a valid JSON string. "
-                f"Parsing error: {str(error)[:200]}",
-                where=f"{where}.tool_calls[{i}].function.arguments",
-            ) from error
-    return tuple(ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments) for call in calls)
+    return tuple(
+        parse_call(
+            call.id,
+            call.function.name,
+            call.function.arguments,
+            where=f"{where}.tool_calls[{i}].function.arguments",
+        )
+        for i, call in enumerate(calls)
+    )
+
+
+def parse_call(call_id: str, name: str, arguments: str, *, where: str) -> ToolCall:
+    """Return a function call; raises InvalidArgument for arguments that are not JSON."""
+    try:
+        msgspec.json.decode(arguments)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidArgument(
+            f"The arguments to a tool_call with ID '{call_id[:64]}' are not a valid JSON string. "
+            f"Parsing error: {str(error)[:200]}",
+            where=where,
+        ) from error
+    return ToolCall(id=call_id, name=name, arguments=arguments)

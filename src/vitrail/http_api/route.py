@@ -6,17 +6,19 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from msgspec import Struct
+from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vitrail.domain.errors import Failure
 from vitrail.http_api.access import find_secret
-from vitrail.http_api.errors import MethodRefused
+from vitrail.http_api.errors import MethodRefused, render_failure
 from vitrail.http_api.exchange import SCOPE_KEY, AdmittedExchange, Exchange
 
 
 @dataclass(frozen=True, slots=True)
 class KeyedRoute:
-    """A route that answers a grant; `acl` is the endpoint that the key's ACL has to name."""
+    """A route that answers a grant; the key's ACL has to name the endpoint `acl`, and `refuse` gives errors a shape."""
 
     method: str
     path: str
@@ -24,6 +26,7 @@ class KeyedRoute:
     acl: str
     result: type[Struct]
     body: type[Struct] | None = None
+    refuse: Callable[[Failure], Response] = render_failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,13 @@ class _Path:
     def __init__(self, path: str, methods: dict[str, Route]) -> None:
         self._path = path
         self._methods = methods
+        self._refuse = next((r.refuse for r in methods.values() if isinstance(r, KeyedRoute)), render_failure)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope[SCOPE_KEY]
         exchange.scope = scope
         exchange.route = self._path
+        exchange.refuse = self._refuse
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         route = self._methods.get(method)
         if route is None:

@@ -13,7 +13,10 @@ import structlog
 from vitrail.service.admission import Admission
 from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
+from vitrail.service.deferred import Deferred
 from vitrail.service.health import HealthReport
+from vitrail.service.responses import Responses
+from vitrail.service.scripted import ScriptDesk
 from vitrail.service.tokens import Tokens
 
 
@@ -34,10 +37,13 @@ class Services:
     admission: Admission
     catalog: Catalog
     completions: Completions
+    deferred: Deferred
+    responses: Responses
     tokens: Tokens
     health: HealthReport
     render_metrics: Callable[[], tuple[bytes, str]]  # the page and its content type
     observe_request: Callable[[str, int, float], None]  # route, status, seconds
+    scripted: ScriptDesk | None = None  # where a model is scripted
     log: Log = field(default_factory=structlog.get_logger)
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
     monotonic: Callable[[], float] = time.monotonic

@@ -1,6 +1,7 @@
 """Send the chunks of a completion as server-sent events, for as long as the client reads them.
 
-Called by the chat route. A failure after the first chunk becomes an error event, and the stream ends without `[DONE]`.
+Called by every route that streams, each with its own form of events. A failure after the first chunk becomes an error
+event, and the stream ends without what ends a whole one.
 """
 
 from __future__ import annotations
@@ -8,30 +9,95 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing, suppress
+from typing import Protocol
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
+from vitrail.domain.completion import Chunk
 from vitrail.domain.errors import Failure, InternalFailure, Unavailable
+from vitrail.domain.faults import PlayedFault
 from vitrail.http_api.disconnect import ClientGone, while_connected
 from vitrail.http_api.errors import render_error_json
 from vitrail.http_api.exchange import Exchange
-from vitrail.http_api.render_chat import ChunkRenderer
+from vitrail.http_api.faults import break_stream, tear_event
 from vitrail.service.completion import ChunkStream
 
+KEEP_ALIVE = b": keep-alive\n\n"
 _DONE = b"data: [DONE]\n\n"
-_KEEP_ALIVE = b": keep-alive\n\n"
 _GOODBYE_SECONDS = 1.0
+
+
+class Events(Protocol):
+    """How a surface writes a stream: whole events as bytes, to be sent in the order of the calls."""
+
+    @property
+    def keep_alive(self) -> bytes:
+        """Return what is sent when nothing else was for a while."""
+        ...
+
+    def open(self) -> bytes:
+        """Return what comes before the first chunk."""
+        ...
+
+    def render(self, chunk: Chunk) -> bytes:
+        """Return a chunk."""
+        ...
+
+    def close(self) -> bytes:
+        """Return what ends a stream that is whole."""
+        ...
+
+    def fail(self, failure: Failure) -> bytes:
+        """Return what ends a stream that failed."""
+        ...
+
+
+class ChunkJson(Protocol):
+    """Renders chunks as JSON, one event each."""
+
+    def render(self, chunk: Chunk) -> bytes:
+        """Return one chunk."""
+        ...
+
+    def render_usage_chunk(self) -> bytes | None:
+        """Return the extra last chunk with the usage, if the client asked for it."""
+        ...
+
+
+class DataEvents:
+    """The form of the xAI and OpenAI chat APIs: `data:` lines without names, `[DONE]` at the end of a whole stream."""
+
+    keep_alive = KEEP_ALIVE
+
+    def __init__(self, renderer: ChunkJson) -> None:
+        self._renderer = renderer
+
+    def open(self) -> bytes:
+        """Return nothing: the first chunk is the beginning."""
+        return b""
+
+    def render(self, chunk: Chunk) -> bytes:
+        """Return the event of a chunk."""
+        return _data(self._renderer.render(chunk))
+
+    def close(self) -> bytes:
+        """Return the usage, if it was asked for, and the end."""
+        usage_chunk = self._renderer.render_usage_chunk()
+        return (_data(usage_chunk) if usage_chunk else b"") + _DONE
+
+    def fail(self, failure: Failure) -> bytes:
+        """Return the failure as an event of the API's own error body."""
+        return _data(render_error_json(failure))
 
 
 class EventStream:
     """An ASGI answer that sends a chunk stream and closes it, also when the client leaves or stops reading."""
 
-    def __init__(
-        self, exchange: Exchange, chunks: ChunkStream, renderer: ChunkRenderer, *, headers: dict[str, str]
-    ) -> None:
+    def __init__(self, exchange: Exchange, chunks: ChunkStream, events: Events, *, headers: dict[str, str]) -> None:
         self._exchange = exchange
         self._chunks = chunks
-        self._renderer = renderer
+        self._events = events
         self._headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", **headers}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +111,7 @@ class EventStream:
     async def _send_all(self, send: Send) -> None:
         headers = [(name.encode(), value.encode()) for name, value in self._headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        writer = _EventWriter(send, self._exchange)
+        writer = _EventWriter(send, self._exchange, keep_alive=self._events.keep_alive)
         beat = asyncio.create_task(writer.beat())
         try:
             await self._send_chunks(writer)
@@ -56,21 +122,24 @@ class EventStream:
 
     async def _send_chunks(self, writer: _EventWriter) -> None:
         try:
+            await writer.write(self._events.open())
             async for chunk in self._chunks:
-                await writer.write(_event(self._renderer.render(chunk)))
-            usage_chunk = self._renderer.render_usage_chunk()
-            await writer.write((_event(usage_chunk) if usage_chunk else b"") + _DONE)
+                await writer.write(self._events.render(chunk))
+            await writer.write(self._events.close())
         except ClientGone:
             raise
+        except PlayedFault as fault:
+            torn = await break_stream(fault, self._exchange)
+            await writer.write(tear_event(self._events.render(torn)) if torn else b"")
         except Failure as failure:
             self._log("stream failed", failure)
-            await writer.write(_event(render_error_json(failure)))
+            await writer.write(self._events.fail(failure))
         except Exception as error:  # noqa: BLE001 - the status is sent; the client still has to learn of our fault
             self._log("stream failed", error)
-            await writer.write(_event(render_error_json(InternalFailure())))
+            await writer.write(self._events.fail(InternalFailure()))
 
     async def _say_goodbye(self, send: Send) -> None:
-        event = _event(render_error_json(Unavailable("The server is stopping.")))
+        event = self._events.fail(Unavailable("The server is stopping."))
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await send({"type": "http.response.body", "body": event, "more_body": False})
@@ -80,10 +149,11 @@ class EventStream:
 
 
 class _EventWriter:
-    """Writes events one at a time, each within the send limit, and a comment when none came for a while."""
+    """Writes events one at a time, each within the send limit, and a sign of life when none came for a while."""
 
-    def __init__(self, send: Send, exchange: Exchange) -> None:
+    def __init__(self, send: Send, exchange: Exchange, *, keep_alive: bytes) -> None:
         self._send = send
+        self._keep_alive = keep_alive
         self._send_seconds = exchange.options.send_seconds
         self._keep_alive_seconds = exchange.options.keep_alive_seconds
         self._clock: Callable[[], float] = asyncio.get_running_loop().time
@@ -91,7 +161,9 @@ class _EventWriter:
         self._written_at = self._clock()
 
     async def write(self, event: bytes) -> None:
-        """Send an event; raises ClientGone when the client does not read."""
+        """Send events; raises ClientGone when the client does not read."""
+        if not event:
+            return
         async with self._lock:
             try:
                 async with asyncio.timeout(self._send_seconds):
@@ -101,17 +173,22 @@ class _EventWriter:
             self._written_at = self._clock()
 
     async def beat(self) -> None:
-        """Send a comment whenever nothing was sent for the keep-alive time; ends when the client does not read."""
+        """Send a sign of life whenever nothing was sent for the keep-alive time; ends when the client does not read."""
         try:
             while True:
                 silent_seconds = self._clock() - self._written_at
                 if silent_seconds >= self._keep_alive_seconds:
-                    await self.write(_KEEP_ALIVE)
+                    await self.write(self._keep_alive)
                     silent_seconds = 0.0
                 await asyncio.sleep(self._keep_alive_seconds - silent_seconds)
         except ClientGone:
             return
 
 
-def _event(json: bytes) -> bytes:
+def render_event(value: msgspec.Struct, *, name: str) -> bytes:
+    """Return a named event."""
+    return b"event: " + name.encode() + b"\n" + _data(msgspec.json.encode(value))
+
+
+def _data(json: bytes) -> bytes:
     return b"data: " + json + b"\n\n"

@@ -7,11 +7,12 @@ from typing import Literal
 from msgspec import Struct
 from starlette.responses import Response
 
-from vitrail.http_api.chat import parse_chat_body
 from vitrail.http_api.disconnect import while_connected
 from vitrail.http_api.exchange import AdmittedExchange
 from vitrail.http_api.json_answer import render_json
 from vitrail.http_api.json_body import decode_body
+from vitrail.http_api.opening import open_body
+from vitrail.http_api.parse_chat import parse_chat
 
 
 class Tokenize(Struct):
@@ -79,13 +80,10 @@ async def tokenize_text(admitted: AdmittedExchange) -> Response:
 
 async def count_images(admitted: AdmittedExchange) -> Response:
     """Count the image tokens of a chat request without answering it; no pixel is decoded and nothing is billed."""
-    exchange = admitted.exchange
-    async with exchange.bodies.read(
-        exchange.headers, exchange.receive, limit_bytes=exchange.options.body_bytes
-    ) as body:
-        request, _ = await parse_chat_body(body, exchange)
-        work = exchange.services.tokens.image_tokens(request, admitted.grant)
-        images = await while_connected(exchange.receive, work)
+    tokens = admitted.exchange.services.tokens
+    images = await open_body(
+        admitted.exchange, parse_chat, lambda parsed: tokens.image_tokens(parsed[0], admitted.grant)
+    )
     rows = [
         ImageTokensRow(
             where=image.where,

@@ -25,7 +25,8 @@ JsonObject = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
 JsonObjectOrNull = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]  # msgspec has no `Raw | None`
 
 
-def _absent() -> Raw:
+def json_null() -> Raw:
+    """Return what a raw field holds that was not sent."""
     return Raw(b"null")
 
 
@@ -147,7 +148,7 @@ class FunctionSpec(Struct):
 
     name: str
     description: str | None = None
-    parameters: JsonObjectOrNull = field(default_factory=_absent)
+    parameters: JsonObjectOrNull = field(default_factory=json_null)
 
 
 class Tool(Struct):
@@ -179,7 +180,7 @@ class ChatCompletionRequest(Struct):
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     logit_bias: Annotated[JsonObjectOrNull, Meta(description="Checked, but has no effect.")] = field(
-        default_factory=_absent
+        default_factory=json_null
     )
     logprobs: bool | None = None
     top_logprobs: TopLogprobs | None = None

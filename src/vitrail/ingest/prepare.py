@@ -15,7 +15,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from vitrail.domain.errors import Failure, ImageFetchFailed, InvalidArgument
-from vitrail.domain.pictures import ImageReference, MeasuredImage, PreparedImage, TilePlan
+from vitrail.domain.pictures import ImageReference, MeasuredImage, PreparedImage, SentImage, TilePlan
 from vitrail.ingest.containers import check_container
 from vitrail.ingest.data_uri import EncodedImage, decode_base64, is_data_uri, parse_data_uri
 from vitrail.ingest.decode_task import Decoded, DecodeTask
@@ -175,7 +175,12 @@ class Ingest:
             decoded = await self._workers.decode(self._task(image, key.long_edge_px), digest=key.digest)
         except InvalidArgument as error:
             raise InvalidArgument(error.message, where=image.where, hint=error.hint) from error
-        prepared = PreparedImage(decoded.picture, image.plan, _hash_content(decoded, image.plan, key.team_id))
+        prepared = PreparedImage(
+            picture=decoded.picture,
+            plan=image.plan,
+            content_hash=_hash_content(decoded, image.plan, key.team_id),
+            sent=SentImage(key.digest, image.width_px, image.height_px),
+        )
         self._cache.keep(key, prepared)
         return prepared
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from vitrail.domain.errors import IncorrectApiKey, MissingCredentials, PermissionDenied
-from vitrail.domain.keys import Grant, mask_key
+from vitrail.domain.keys import ApiKey, Grant, mask_key
 from vitrail.service.keyring import Keyring
 
 _LONGEST_KEY = 512
@@ -32,9 +32,21 @@ class Admission:
                 f"Incorrect API key provided: {mask_key(secret)}.",
                 hint="An operator of this server can make one with `vitrail keys create`.",
             )
+        self._judge(key)
+        return Grant(key=key, endpoint=endpoint, request_id=request_id, client_ip=client_ip)
+
+    async def readmit(self, *, key_id: str, endpoint: str, request_id: str, client_ip: str | None) -> Grant:
+        """Return the grant of a request that was admitted before, if it still would be; raises PermissionDenied."""
+        key = await self._keyring.find_by_id(key_id)
+        if key is None:
+            raise PermissionDenied("The API key of this request was deleted.")
+        self._judge(key)
+        return Grant(key=key, endpoint=endpoint, request_id=request_id, client_ip=client_ip)
+
+    def _judge(self, key: ApiKey) -> None:
+        """Raise PermissionDenied for a key that may do nothing at all."""
         if key.blocked or key.disabled or key.team_blocked:
             whose = "This API key's team" if key.team_blocked else "This API key"
             raise PermissionDenied(f"{whose} is blocked.", hint="Ask the operator of this server.")
         if key.expires_at is not None and key.expires_at <= self._now():
             raise PermissionDenied("This API key has expired.", hint="Ask the operator of this server for another.")
-        return Grant(key=key, endpoint=endpoint, request_id=request_id, client_ip=client_ip)

@@ -16,7 +16,7 @@ from vitrail.domain.chat import ChatRequest, ImagePart, Message
 from vitrail.domain.completion import Chunk, Completion, CompletionHead, Usage, fold_chunks
 from vitrail.domain.keys import Grant
 from vitrail.domain.models import Model
-from vitrail.domain.pictures import PreparedImage
+from vitrail.domain.pictures import MeasuredImage, PreparedImage
 from vitrail.domain.settlement import CompletionStatus, Settlement, count_cost_ticks
 from vitrail.engines.base import (
     Engine,
@@ -29,6 +29,7 @@ from vitrail.engines.base import (
     ToolCallPiece,
 )
 from vitrail.ingest.prepare import Ingest
+from vitrail.service.answer_shape import AnswerShape, plan_shape
 from vitrail.service.catalog import Catalog
 from vitrail.service.generation import generate_choices
 from vitrail.service.ledger import Ledger
@@ -86,6 +87,20 @@ class OpenCompletion:
         return fold_chunks(self.head, read, prompt=self.prompt_usage)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedRequest:
+    """A request that nothing speaks against: its model, its images not yet decoded, its prompt usage.
+
+    `request` has its JSON Schemas in the form that engines get; `shape` is what the answer has to look like.
+    """
+
+    request: ChatRequest
+    shape: AnswerShape
+    model: Model
+    images: tuple[MeasuredImage, ...]
+    usage: Usage
+
+
 class Completions:
     """Answer chat requests. `engines` maps a model's id to its engine, already wrapped in slots."""
 
@@ -110,40 +125,68 @@ class Completions:
         self._monotonic = monotonic
         self._now = now
 
-    async def open(self, request: ChatRequest, grant: Grant) -> OpenCompletion:
+    async def open(self, request: ChatRequest, grant: Grant, *, job_id: str | None = None) -> OpenCompletion:
         """Check, prepare and start the generation; return with the first piece at hand.
 
-        Raises any Failure: nothing was sent yet, so a surface can answer with its status.
+        With `job_id` the completion has that id and is settled only when it came whole, so a job that is run again
+        is billed once. Raises any Failure: nothing was sent yet, so a surface can answer with its status.
         """
         started = self._monotonic()
-        self._ledger.check_room()
-        model = self._catalog.resolve(request.model, grant)
+        model, prompt, usage, shape = await self._prepare(request, grant)
         engine = self._engines[model.id]
-        check_capabilities(request, model, engine.capabilities)
-        prompt, usage = await self._prepare(request, grant, model, engine)
         timing = Timing(prepare_ms=(self._monotonic() - started) * 1000)
         head = CompletionHead(
-            id=self._new_id(),
+            id=job_id or self._new_id(),
             created=int(self._now().timestamp()),
             model=model.id,
             system_fingerprint=self._catalog.fingerprint(model),
         )
-        run = _Run(model=model, grant=grant, head=head, usage=usage, timing=timing, started=started, n=request.n)
-        chunks = self._chunks(run, generate_choices(engine, prompt, request.sampling, n=request.n))
+        run = _Run(
+            model=model,
+            grant=grant,
+            head=head,
+            usage=usage,
+            timing=timing,
+            started=started,
+            n=request.n,
+            is_job=job_id is not None,
+        )
+        pieces = generate_choices(
+            engine,
+            prompt,
+            request.sampling,
+            n=request.n,
+            shape=shape,
+            call_seed=head.id,
+            thinks=model.reasoning,
+        )
+        chunks = self._chunks(run, pieces)
         first = await anext(chunks)
         timing.first_piece_ms = (self._monotonic() - started) * 1000
         return OpenCompletion(head=head, prompt_usage=usage, chunks=ChunkStream(first, chunks), timing=timing)
 
-    async def _prepare(self, request: ChatRequest, grant: Grant, model: Model, engine: Engine) -> tuple[Prompt, Usage]:
-        """Measure, check the context window, then decode; return the prompt and its usage."""
-        measured = await self._ingest.measure(request.image_references)
-        image_tokens = sum(image.plan.image_tokens for image in measured)
-        text_tokens = await engine.count_text_tokens(_prompt(request, ()))
+    async def check(self, request: ChatRequest, grant: Grant) -> CheckedRequest:
+        """Refuse whatever can be refused before a pixel is decoded: model, arguments, images, context window."""
+        self._ledger.check_room()
+        model = self._catalog.resolve(request.model, grant)
+        engine = self._engines[model.id]
+        check_capabilities(request, model, engine.capabilities)
+        request, shape = await plan_shape(request)
+        images = await self._ingest.measure(request.image_references)
+        image_tokens = sum(image.plan.image_tokens for image in images)
+        text_tokens = await engine.count_text_tokens(build_prompt(request, ()))
         check_context(text_tokens=text_tokens, image_tokens=image_tokens, model=model)
-        prepared = await self._ingest.prepare(
-            measured, team_id=grant.team_id, long_edge_px=engine.capabilities.picture_long_edge_px
+        usage = Usage(text_tokens=text_tokens, image_tokens=image_tokens)
+        return CheckedRequest(request, shape, model, images, usage)
+
+    async def _prepare(self, request: ChatRequest, grant: Grant) -> tuple[Model, Prompt, Usage, AnswerShape]:
+        """Check, then decode. A function of its own, so that the encoded images are freed before the generation."""
+        checked = await self.check(request, grant)
+        capabilities = self._engines[checked.model.id].capabilities
+        pictures = await self._ingest.prepare(
+            checked.images, team_id=grant.team_id, long_edge_px=capabilities.picture_long_edge_px
         )
-        return _prompt(request, prepared), Usage(text_tokens=text_tokens, image_tokens=image_tokens)
+        return checked.model, build_prompt(checked.request, pictures), checked.usage, checked.shape
 
     async def _chunks(self, run: _Run, pieces: AsyncGenerator[tuple[int, Piece], None]) -> AsyncGenerator[Chunk, None]:
         """Turn pieces into chunks with usage counted up to each; settle once, whatever happens.
@@ -171,6 +214,8 @@ class Completions:
         run.settled = True
         run.timing.total_ms = (self._monotonic() - run.started) * 1000
         self._metrics.observe_completion(run.model.id, status, run.usage, run.timing.first_piece_ms)
+        if run.is_job and status is not CompletionStatus.FINISHED:
+            return
         await self._ledger.settle(
             Settlement(
                 completion_id=run.head.id,
@@ -199,6 +244,7 @@ class _Run:
     timing: Timing
     started: float
     n: int
+    is_job: bool
     counted: dict[int, tuple[int, int]] = field(default_factory=dict)  # choice -> completion, reasoning tokens
     finished: set[int] = field(default_factory=set)
     settled: bool = False
@@ -235,6 +281,7 @@ class _Run:
             tool_calls=(piece.call,) if isinstance(piece, ToolCallPiece) else (),
             logprobs=piece.logprobs if isinstance(piece, TextPiece) else (),
             finish_reason=piece.reason if isinstance(piece, FinishPiece) else None,
+            stop_sequence=piece.stop_sequence if isinstance(piece, FinishPiece) else None,
         )
 
 
@@ -245,7 +292,7 @@ def _cached_tokens(piece: Piece, usage: Usage) -> int:
     return usage.cached_tokens
 
 
-def _prompt(request: ChatRequest, images: tuple[PreparedImage, ...]) -> Prompt:
+def build_prompt(request: ChatRequest, images: tuple[PreparedImage, ...]) -> Prompt:
     """Return the request as an engine's prompt; `images` in request order, or none to count text alone."""
     left = iter(images)
     return Prompt(

@@ -75,6 +75,10 @@ class Keyring:
             self._found.popitem(last=False)
         return key
 
+    async def find_by_id(self, key_id: str) -> ApiKey | None:
+        """Return the key with this id, as it is now."""
+        return await self._database.read(lambda connection: sql.find_key_by_id(connection, key_id))
+
     def count(self) -> int:
         """Return how many keys there are."""
         return self._database.run(sql.count_keys)

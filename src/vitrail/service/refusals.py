@@ -7,6 +7,8 @@ from vitrail.domain.errors import ContextTooLong, InvalidArgument
 from vitrail.domain.models import Modality, Model
 from vitrail.engines.base import Capabilities
 
+EFFORTS = ("low", "high")
+
 
 def check_capabilities(request: ChatRequest, model: Model, capabilities: Capabilities) -> None:
     """Raise InvalidArgument for an argument or image that this model does not take.
@@ -32,6 +34,11 @@ def check_capabilities(request: ChatRequest, model: Model, capabilities: Capabil
     for name, refused in unsupported.items():
         if refused:
             raise InvalidArgument(f"Argument not supported on this model: {name}")
+    if request.reasoning_effort not in (None, *EFFORTS):
+        raise InvalidArgument(
+            "Argument not supported on this model: reasoningEffort",
+            hint=f"It may be {' or '.join(EFFORTS)}, not {request.reasoning_effort}.",
+        )
 
 
 def check_context(*, text_tokens: int, image_tokens: int, model: Model) -> None:

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vitrail.domain.chat import ChatRequest
+from vitrail.domain.completion import Usage
 from vitrail.domain.keys import Grant
 from vitrail.domain.pictures import ImageFormat, TilePlan
 from vitrail.engines.base import Engine
 from vitrail.ingest.prepare import Ingest
+from vitrail.service.answer_shape import plan_shape
 from vitrail.service.catalog import Catalog
+from vitrail.service.completion import build_prompt
+from vitrail.service.refusals import check_capabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,16 @@ class Tokens:
             TokenView(token_id=token.id, string_token=token.text, token_bytes=tuple(token.raw))
             for token in await engine.tokenize(text)
         )
+
+    async def prompt_usage(self, request: ChatRequest, grant: Grant) -> Usage:
+        """Return text and image tokens of a whole request, also of one that is too long to be answered."""
+        model = self._catalog.resolve(request.model, grant)
+        engine = self._engines[model.id]
+        check_capabilities(request, model, engine.capabilities)
+        request, _ = await plan_shape(request)
+        images = await self._ingest.measure(request.image_references)
+        text_tokens = await engine.count_text_tokens(build_prompt(request, ()))
+        return Usage(text_tokens=text_tokens, image_tokens=sum(image.plan.image_tokens for image in images))
 
     async def image_tokens(self, request: ChatRequest, grant: Grant) -> tuple[ImageTokens, ...]:
         """Return size, tile plan and tokens of every image, in order; no pixel is decoded."""

@@ -10,8 +10,12 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DatabaseError
+
+from vitrail.domain.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -24,6 +28,10 @@ class DatabaseOptions(BaseModel):
     url: str = Field("", description="SQLAlchemy URL; empty means the SQLite file vitrail.db in the data directory.")
     busy_seconds: float = Field(5.0, gt=0, description="How long a statement waits for another writer.")
     readers: int = Field(4, ge=1, description="Threads that read at the same time.")
+
+
+class DatabaseUnusable(Unavailable):
+    """The database cannot be opened."""
 
 
 class Database:
@@ -60,14 +68,25 @@ def database_url(options: DatabaseOptions, data_dir: Path) -> str:
 
 
 def open_database(options: DatabaseOptions, *, data_dir: Path) -> Database:
-    """Open the database and bring its schema to the newest version; raises SQLAlchemy's errors."""
+    """Open the database and bring its schema to the newest version; raises DatabaseUnusable."""
     url = database_url(options, data_dir)
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
     connect_args: dict[str, Any] = {"timeout": options.busy_seconds, "check_same_thread": False} if is_sqlite else {}
     engine = create_engine(url, connect_args=connect_args, pool_pre_ping=not is_sqlite)
     if is_sqlite:
         event.listen(engine, "connect", _tune_sqlite)
-    upgrade_schema(engine)
+    shown = make_url(url).render_as_string(hide_password=True)
+    try:
+        upgrade_schema(engine)
+    except CommandError as error:
+        raise DatabaseUnusable(
+            f"The database {shown} was made by a newer Vitrail.", hint="Run that one, or choose another --data-dir."
+        ) from error
+    except DatabaseError as error:
+        raise DatabaseUnusable(
+            f"The database {shown} cannot be used: {error.orig}.",
+            hint="Nothing in it was changed; mend it, or choose another --data-dir.",
+        ) from error
     return Database(engine, readers=options.readers)
 
 
@@ -82,6 +101,6 @@ def upgrade_schema(engine: Engine, revision: str = "head") -> None:
 
 def _tune_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

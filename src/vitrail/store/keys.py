@@ -65,6 +65,12 @@ def find_key(connection: Connection, key_hash: str) -> ApiKey | None:
     return _key(row) if row else None
 
 
+def find_key_by_id(connection: Connection, key_id: str) -> ApiKey | None:
+    """Return the key with this id."""
+    row = connection.execute(_KEYS.where(api_keys.c.id == key_id)).first()
+    return _key(row) if row else None
+
+
 def list_keys(connection: Connection) -> tuple[ApiKey, ...]:
     """Return every key, oldest first."""
     return tuple(_key(row) for row in connection.execute(_KEYS.order_by(api_keys.c.created_at_ms, api_keys.c.id)))

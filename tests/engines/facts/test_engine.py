@@ -9,11 +9,13 @@ import pytest
 
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart
 from vitrail.domain.completion import FinishReason
+from vitrail.domain.errors import ContextTooLong, Unavailable
 from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, TextPiece
+from vitrail.engines.facts.engine import FactsEngine
 from vitrail.engines.facts.photos import ABSTENTION
-from vitrail.engines.facts.sheet import Code, FactSheet, Medium
+from vitrail.engines.facts.sheet import Code, FactSheet, Medium, Shape
 
-from .conftest import ScriptedLanguage, image, say, user
+from .conftest import FixedPerception, ScriptedLanguage, image, say, user
 
 RECEIPT = ("GREEN LEAF MARKET", "Bananas | 2.16", "Cheddar | 4.75", "TOTAL | 6.91", "Paid by VISA ****4021")
 PHOTO = FactSheet(width_px=640, height_px=480, medium=Medium.PHOTO)
@@ -158,6 +160,45 @@ async def test_closing_the_answer_ends_the_language_model(engine_with):
     async with aclosing(engine_with(language).generate(Prompt((user("Count."),)), Sampling())) as pieces:
         await anext(pieces)
     assert language.closed == 1
+
+
+async def test_every_question_of_a_message_is_answered(engine_with, receipt):
+    """Two questions are asked one after the other and both answers delivered."""
+    language = ScriptedLanguage("The total is 6.91.", "The cheddar cost 4.75.")
+    prompt = Prompt((user(image("a"), "What is the total? What did the cheddar cost?"),))
+    assert await say(engine_with(language, receipt), prompt) == "The total is 6.91.\nThe cheddar cost 4.75."
+
+
+async def test_a_question_about_the_shapes_of_a_drawing_is_asked(engine_with):
+    """Colour, form and number of sure shapes may be asked in any words; their places and sizes may not."""
+    shapes = (Shape("triangle", "purple", 3, 0.9), Shape("circle", "red", 1, 0.9))
+    drawing = FactSheet(width_px=300, height_px=300, medium=Medium.GRAPHIC, shapes=shapes)
+    engine = engine_with(ScriptedLanguage("The triangles are purple."), drawing)
+    named = Prompt((user(image("a"), "Name the colour used for each triangle."),))
+    assert await say(engine, named) == "The triangles are purple."
+    assert await say(engine, Prompt((user(image("a"), "Which shape is the largest?"),))) == ABSTENTION
+
+
+async def test_dense_pages_that_do_not_fit_are_refused(engine_with, sheet_of):
+    """Ten full pages are refused with their tokens and the limit, before the language model is asked."""
+    page = sheet_of(*["a b c d e f g h i j k l m n o p q r s t u v w x y z" for _ in range(40)])
+    language = ScriptedLanguage()
+    pages = "abcdefgh"
+    prompt = Prompt((user(*[image(name) for name in pages], "What is this about?"),))
+    with pytest.raises(ContextTooLong, match=r"\d+ tokens.*limit is 7936"):
+        await say(engine_with(language, *[page] * len(pages)), prompt)
+    assert language.prompts == []
+
+
+async def test_a_failed_start_is_one_failure():
+    """Who starts the engine gets Unavailable itself, whatever started beside it."""
+
+    class Broken(ScriptedLanguage):
+        async def start(self) -> None:
+            raise Unavailable("The model file is missing.")
+
+    with pytest.raises(Unavailable, match="missing"):
+        await FactsEngine(Broken(), perception=FixedPerception({})).start()
 
 
 async def test_the_facts_are_not_billed(engine_with, receipt):

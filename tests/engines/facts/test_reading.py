@@ -15,6 +15,8 @@ from vitrail.engines.facts.reading import asks_to_read_out
         "What does the sign say?",
         "Read this out to me, please.",
         "What is written here?",
+        "Write out all the text you can see, word for word.",
+        "Please copy the wording exactly as printed.",
         "What text is in this picture?",
         "Was steht auf dem Schild?",
         "Lies den ganzen Text vor.",

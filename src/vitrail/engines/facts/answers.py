@@ -16,7 +16,7 @@ from vitrail.engines.facts.calculation import REQUEST, work_out
 from vitrail.engines.facts.conversation import add_turns, all_said, last_question, narrate
 from vitrail.engines.facts.facts_text import render_facts
 from vitrail.engines.facts.guard import Support, find_false_premises, find_unsupported
-from vitrail.engines.facts.lookups import look_up
+from vitrail.engines.facts.lookups import find_values, look_up
 from vitrail.engines.facts.options import FactsOptions
 from vitrail.engines.facts.photos import (
     ABSTENTION,
@@ -47,9 +47,10 @@ def open_case(prompt: Prompt, sheets: tuple[FactSheet, ...], options: FactsOptio
     most = options.facts_characters
     facts = "\n".join(render_facts(sheet, characters=most) for sheet in sheets)
     question = last_question(prompt)
-    looked_up = look_up(question, sheets) if not is_scene(sheets) else ()
+    values = find_values(question, sheets, facts)
+    looked_up = values or (look_up(question, sheets) if not is_scene(sheets) else ())
     narrated = narrate(prompt, sheets, looked_up, characters=most)
-    return Case(question, narrated, sheets, Support(facts, all_said(prompt)))
+    return Case(question, narrated, sheets, Support("\n".join([facts, *values]), all_said(prompt)))
 
 
 async def answer_in_words(case: Case, sampling: Sampling, language: Engine, options: FactsOptions) -> Answer:

@@ -50,7 +50,8 @@ def narrate(prompt: Prompt, sheets: Sequence[FactSheet], looked_up: Sequence[str
             parts.append(f"<facts>\n{name}: {break_marks(render_facts(sheet, characters=characters))}\n</facts>")
         messages.append(replace(message, parts=(TextPart("\n".join(parts)),)))
     if looked_up:
-        found = f"<facts>\nLooked up: {break_marks(' '.join(looked_up))}\n</facts>"
+        lines = "\n".join(f"Looked up: {one}" for one in looked_up)
+        found = f"<facts>\n{break_marks(lines)}\n</facts>"
         messages[-1] = replace(messages[-1], parts=(*messages[-1].parts, TextPart(found)))
     return replace(prompt, messages=tuple(messages))
 

@@ -15,15 +15,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vitrail.domain.chat import Sampling
+from vitrail.domain.errors import Unavailable
 from vitrail.engines.base import Capabilities, Engine, Health, Piece, Prompt, Token
 from vitrail.engines.facts.answers import Case, answer_in_words, open_case
+from vitrail.engines.facts.ask import Answer
 from vitrail.engines.facts.conversation import without_pictures
 from vitrail.engines.facts.delivery import deliver
 from vitrail.engines.facts.options import FactsOptions
+from vitrail.engines.facts.parts import split_prompt
+from vitrail.engines.facts.room import check_room
 from vitrail.engines.facts.structured import answer_in_json
 from vitrail.engines.facts.worker import Perception
 
-PERCEPTION_VERSION = "1"  # raised with every change of perception, prompt or checks that changes answers
+PERCEPTION_VERSION = "2"  # raised with every change of perception, prompt or checks that changes answers
 
 
 class FactsEngine:
@@ -56,9 +60,12 @@ class FactsEngine:
     async def start(self) -> None:
         """Start perception and the language engine side by side, or raise Unavailable."""
         self._perception_print = await asyncio.to_thread(_hash_models)
-        async with asyncio.TaskGroup() as starting:
-            starting.create_task(self._perception.start())
-            starting.create_task(self._language.start())
+        try:
+            async with asyncio.TaskGroup() as starting:
+                starting.create_task(self._perception.start())
+                starting.create_task(self._language.start())
+        except* Unavailable as failures:
+            raise _first(failures) from None
 
     async def close(self) -> None:
         """End perception and the language engine."""
@@ -90,24 +97,39 @@ class FactsEngine:
                 yield piece
 
     async def _answer_about_pictures(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
-        sheets = tuple([await self._perception.look(image) for image in prompt.images])
-        case = open_case(prompt, sheets, self._options)
         if prompt.tools:
-            pieces = self._call_tools(case, sampling)
+            pieces = self._call_tools(await self._open_case(prompt), sampling)
         else:
-            if prompt.response_format:
-                answer = await answer_in_json(case, prompt.response_format, sampling, self._language, self._options)
-            else:
-                answer = await answer_in_words(case, sampling, self._language, self._options)
-            pieces = deliver(answer.text, sampling, self._language, reason=answer.reason)
+            answers = [await self._answer(part, sampling) for part in split_prompt(prompt)]
+            text = "\n".join(answer.text for answer in answers)
+            pieces = deliver(text, sampling, self._language, reason=answers[-1].reason)
         async with aclosing(pieces):
             async for piece in pieces:
                 yield piece
+
+    async def _answer(self, prompt: Prompt, sampling: Sampling) -> Answer:
+        case = await self._open_case(prompt)
+        if prompt.response_format:
+            return await answer_in_json(case, prompt.response_format, sampling, self._language, self._options)
+        return await answer_in_words(case, sampling, self._language, self._options)
+
+    async def _open_case(self, prompt: Prompt) -> Case:
+        """Return the case with every picture looked at; raises ContextTooLong when its facts leave no room."""
+        sheets = tuple([await self._perception.look(image) for image in prompt.images])
+        case = open_case(prompt, sheets, self._options)
+        await check_room(case, self._language, self._options)
+        return case
 
     def _call_tools(self, case: Case, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """Return the language model's own pieces over the facts: the caller judges what its functions are given."""
         temperature = 0.0 if sampling.temperature is None else sampling.temperature
         return self._language.generate(case.prompt, replace(sampling, temperature=temperature))
+
+
+def _first(failures: BaseExceptionGroup[Unavailable]) -> Unavailable:
+    """Return the first failure of a group, however deep."""
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _hash_models() -> str:

@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from vitrail.engines.facts.clock import read_clocks
 from vitrail.engines.facts.figures import find_series
-from vitrail.engines.facts.sheet import Box, Colour, FactSheet, Medium, Table
+from vitrail.engines.facts.pairs import find_pair_rows
+from vitrail.engines.facts.sheet import Box, Caption, Colour, FactSheet, Medium, Table, TextRow
+from vitrail.engines.facts.spans import describe_spans
 
 BACKGROUND_SHARE = 0.5
 FEW_ROWS = 3
 HEADING = 1.25  # times the median line height
 WORKED_OUT = "Worked out: "
+EMPTY = "(empty)"
 CUT = "(more text left out)"
 PLURALS = {
     "person": "people",
@@ -42,10 +46,10 @@ def _lines(sheet: FactSheet) -> Iterator[str]:
     if sheet.rows:
         yield "Text:"
         yield from _text(sheet)
-    worked_out = [f"{len(table.records)} rows in the table" for table in sheet.tables]
+    worked_out = [f"{len(_items(table))} rows in the table" for table in sheet.tables]
     worked_out += [one.describe() for one in find_series(sheet)]
-    if worked_out:
-        yield WORKED_OUT + "; ".join(worked_out)
+    worked_out += describe_spans(sheet)
+    yield from (WORKED_OUT + one for one in worked_out)
 
 
 def _things(sheet: FactSheet) -> Iterator[str]:
@@ -61,7 +65,7 @@ def _things(sheet: FactSheet) -> Iterator[str]:
     if sheet.faces:
         yield f"Human faces: {len(sheet.faces)}"
     if sheet.shapes:
-        yield "Shapes: " + ", ".join(count_noun(one.count, f"{one.colour} {one.name}") for one in sheet.shapes)
+        yield "Shapes: " + ", ".join(count_noun(one.count, f"{one.colour} {one.name}".strip()) for one in sheet.shapes)
         forms = Counter[str]()
         for shape in sheet.shapes:
             forms[shape.name] += shape.count
@@ -87,9 +91,10 @@ def describe_colours(colours: Sequence[Colour]) -> str:
 
 
 def _text(sheet: FactSheet) -> Iterator[str]:
-    """Yield the rows; a table's rows as records, each value with its column's name."""
+    """Yield the rows: a table's as records, each value with its column's name; labels before their values."""
     tables = {table.first_row: table for table in sheet.tables}
     charted = {text for bar in sheet.bars for text in (bar.label, bar.value)}
+    pair_rows = find_pair_rows(sheet.rows)
     skip_until = 0
     heading = find_heading(sheet)
     for index, row in enumerate(sheet.rows):
@@ -99,8 +104,20 @@ def _text(sheet: FactSheet) -> Iterator[str]:
         if table:
             skip_until = index + 1 + len(table.records)
             yield from _records(table)
+        elif index in pair_rows and not sheet.captions:
+            yield f"{row.texts[0].rstrip(' :.')}: {row.texts[1]}"
         else:
-            yield ("Heading: " if index == heading else "") + join_cells(row.texts)
+            line = join_cells(_captioned(row, sheet.captions))
+            yield from [("Heading / title: " if index == heading else "") + line] if line else []
+
+
+def _captioned(row: TextRow, captions: Sequence[Caption]) -> list[str]:
+    """Return the cells of a row, values with the label from above, those labels themselves left out."""
+    label_of = {caption.value: caption.label.text.rstrip(" :") for caption in captions}
+    labels = {caption.label for caption in captions}
+    return [
+        f"{label_of[cell]}: {cell.text}" if cell in label_of else cell.text for cell in row.cells if cell not in labels
+    ]
 
 
 def find_heading(sheet: FactSheet) -> int | None:
@@ -118,10 +135,22 @@ def join_cells(texts: Sequence[str]) -> str:
 
 
 def _records(table: Table) -> Iterator[str]:
+    cells = [value for record in table.records for value in record]
+    clocks = read_clocks(cells)
+    empty = EMPTY if "" in (value for record in _items(table) for value in record) else ""
     for record in table.records:
         yield " | ".join(
-            f"{name}: {value}" if name else value for name, value in zip(table.header, record, strict=True) if value
+            f"{name}: {clocks.get(value, value) or empty}" if name else value
+            for name, value in zip(table.header, record, strict=True)
+            if value or (name and empty)
         )
+
+
+def _items(table: Table) -> tuple[tuple[str, ...], ...]:
+    """Return the records without the totals at the end: sparse ones after full ones."""
+    full = [all(record[1:]) for record in table.records]
+    items = full.count(True)
+    return table.records[:items] if items and all(full[:items]) else table.records
 
 
 def describe_place(box: Box, sheet: FactSheet) -> str:

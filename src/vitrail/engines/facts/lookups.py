@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from vitrail.engines.facts.cells import look_up_cells
+from vitrail.engines.facts.labelled import find_labelled
 from vitrail.engines.facts.sheet import FactSheet
 from vitrail.engines.facts.words import COMMON_NAMES, capitalises_nouns, find_inner_names, fold
 
@@ -19,6 +21,14 @@ def look_up(question: str, sheets: Sequence[FactSheet]) -> tuple[str, ...]:
     """Return a fact for every phrase in quotes and every name in the question: where it stands, or that it does not."""
     texts = [_squeeze(sheet.text) for sheet in sheets]
     return tuple(_place(phrase, [_squeeze(phrase) in text for text in texts]) for phrase in find_phrases(question))
+
+
+def find_values(question: str, sheets: Sequence[FactSheet], facts: str) -> tuple[str, ...]:
+    """Return a fact for every cell and every labelled value that the question names; of a single picture only."""
+    if len(sheets) != 1:
+        return ()
+    cells = [cell for table in sheets[0].tables for cell in look_up_cells(question, table)]
+    return (*cells, *find_labelled(question, facts))
 
 
 def find_phrases(question: str) -> list[str]:

@@ -7,17 +7,27 @@ from decimal import Decimal, InvalidOperation
 
 # a number with thousands and decimal separators, not part of a word, time, date or identifier
 _NUMBER = re.compile(r"(?<![\w.,:/-])[-\u2212]?\d+(?:[.,'\u00a0\u202f]\d+)*(?![\w:/]|[-.,]\d)")
+_CURRENCY = r"[$\u20ac\u00a3\u00a5]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|kr\.?"
 _MONEY = re.compile(
-    r"\s*(?:[$\u20ac\u00a3\u00a5]|USD|EUR|GBP|CHF|JPY|SEK|NOK|DKK|kr\.?)?\s*([-\u2212]?\d+(?:[.,'\u00a0\u202f ]\d+)*)"
-    r"\s*(?:[$\u20ac\u00a3\u00a5%]|USD|EUR|GBP|CHF|JPY|SEK|NOK|DKK|kr\.?|-)?\s*",
-    re.IGNORECASE,
+    rf"\s*(?:{_CURRENCY})?\s*([-\u2212]?\d+(?:[.,'\u00a0\u202f ]\d+)*)\s*(?:%|{_CURRENCY}|-)?\s*", re.IGNORECASE
 )
+_QUANTITY = re.compile(r"\s*([-\u2212]?\d+(?:[.,'\u00a0\u202f]\d+)*)\s*([^\W\d_]{1,4})\s*")
 
 
 def read_number(text: str) -> float | None:
     """Return the value of a text that is one number, a currency or percent sign aside; else None."""
     found = _MONEY.fullmatch(text)
     return parse_number(found[1]) if found else None
+
+
+def read_quantity(text: str) -> tuple[float, str] | None:
+    """Return value and unit of a text that is a number, with a unit of a few letters or none; else None."""
+    number = read_number(text)
+    if number is not None:
+        return number, ""
+    found = _QUANTITY.fullmatch(text)
+    value = parse_number(found[1]) if found else None
+    return None if found is None or value is None else (value, found[2])
 
 
 def parse_number(text: str) -> float | None:

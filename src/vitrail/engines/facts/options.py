@@ -21,3 +21,6 @@ class FactsOptions(BaseModel):
     picture_long_edge_px: int = Field(default=2000, ge=448, description="Pictures are scaled down to this long edge.")
     answer_tokens: int = Field(default=700, ge=1, description="Longest answer about pictures without `max_tokens`.")
     facts_characters: int = Field(default=8_000, ge=500, description="Most text of the facts of one picture.")
+    context_tokens: int = Field(
+        default=8192, ge=1024, description="Context window of the language engine; more facts than fit are refused."
+    )

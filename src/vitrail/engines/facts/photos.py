@@ -28,6 +28,13 @@ PICTURE_WORDS = word_set(
 )
 SHAPE_WORDS = word_set("shape form figure geometric frequent common often rare")
 UNKNOWABLE = word_set("who whose whom when why")
+UNMEASURED = word_set(  # of shapes, their places and sizes are not in the facts
+    """
+    where left right above below under over top bottom upper lower corner middle center centre between beside next
+    near nearest inside outside overlap touch big bigger biggest large larger largest small smaller smallest tiny huge
+    wide wider widest high higher tall taller tallest size area position place row column line order
+    """
+)
 ABSTENTION = "I can't tell from this image."
 
 
@@ -42,9 +49,11 @@ def is_answerable(question: str, sheets: Sequence[FactSheet]) -> bool:
     if words & UNKNOWABLE:
         return False
     content = content_words(question)
+    if all(sheet.shapes for sheet in sheets):
+        return not {base_form(word) for word in words} & UNMEASURED
     things = content & name_things(sheets)
     about_colour = bool(content & COLOUR_ASPECT) or bool({base_form(word) for word in words} & COLOUR_WORDS)
-    if about_colour and things - SHAPE_WORDS and not _are_shapes(things, sheets):
+    if about_colour and things:
         return False
     if words & COUNT_ASPECT and not things:
         return False
@@ -90,7 +99,7 @@ def describe(sheet: FactSheet) -> str:
     for one in sheet.objects:
         counts[one.name] += 1
     seen = [count_noun(count, name, at_least=name in sheet.unsure) for name, count in counts.items()]
-    seen += [count_noun(one.count, f"{one.colour} {one.name}") for one in sheet.shapes]
+    seen += [count_noun(one.count, f"{one.colour} {one.name}".strip()) for one in sheet.shapes]
     known = {base_form(name) for name in counts}
     if sheet.label and base_form(sheet.label.name) not in known:
         seen.append(f"something that looks most like {_article(sheet.label.name)}")
@@ -110,11 +119,6 @@ def _kinds(sheet: FactSheet) -> list[str]:
 
 ANIMALS = word_set("bird cat dog horse sheep cow elephant bear zebra giraffe")
 VEHICLES = word_set("bicycle car motorcycle airplane bus train truck boat")
-
-
-def _are_shapes(things: set[str], sheets: Sequence[FactSheet]) -> bool:
-    shapes = {base_form(one.name) for sheet in sheets for one in sheet.shapes}
-    return things <= shapes | SHAPE_WORDS
 
 
 def _article(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vitrail.engines.facts.sheet import FactSheet
-from vitrail.engines.facts.words import fold, fold_words, word_set
+from vitrail.engines.facts.words import fold_words, word_set
 
 NO_TEXT = "I can't read any text in this image."
 
@@ -31,6 +31,7 @@ CARRIERS = word_set(
 )
 LINKING = word_set(
     """
+    write out see down provide reproduce type note just only off
     printed appears mot pour palabra por parola per ab worter
     quel quelle cual quale welcher which
     the a an this that these what does do is are on in of from it here there all any every everything complete
@@ -48,7 +49,7 @@ def asks_to_read_out(question: str) -> bool:
     words = [part for word in fold_words(question) for part in word.replace("-", "'").split("'")]
     if not words or (words[0] in ("is", "are", "does", "do", "can") and words[1:2] != ["you"]):
         return False
-    if fold(question).count("word") and not {"for", "wort"} & set(words):
+    if {"word", "words"} & set(words) and not {"for", "wort"} & set(words):
         return False
     return bool(READING & set(words)) and set(words) <= READING | CARRIERS | LINKING
 

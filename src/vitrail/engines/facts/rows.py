@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
-from vitrail.engines.facts.sheet import TextLine, TextRow
+from vitrail.engines.facts.sheet import Box, TextLine, TextRow
 
 STEEPEST = math.radians(30)  # lines steeper than this say nothing about the page's tilt
 SLIGHTEST = math.radians(0.3)
@@ -44,6 +44,17 @@ def measure_tilt(lines: Sequence[TextLine]) -> float:
     slopes = [line.angle for line in lines for _ in range(1 + len(line.text) // 8) if abs(line.angle) < STEEPEST]
     tilt = median(slopes) if slopes else 0.0
     return tilt if abs(tilt) > SLIGHTEST else 0.0
+
+
+def straighten(rows: Sequence[TextRow]) -> tuple[TextRow, ...]:
+    """Return the rows with the tilt of the page taken out of their cells' boxes."""
+    tilt = measure_tilt([cell for row in rows for cell in row.cells])
+    return tuple(TextRow(tuple(_straighten(cell, tilt) for cell in row.cells)) for row in rows)
+
+
+def _straighten(line: TextLine, tilt: float) -> TextLine:
+    one = _place(line, tilt)
+    return replace(line, box=Box(one.left, one.middle - one.height / 2, one.right, one.middle + one.height / 2))
 
 
 def _place(line: TextLine, tilt: float) -> _Placed:

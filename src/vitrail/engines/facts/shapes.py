@@ -20,7 +20,10 @@ COLOUR_BIN = 32
 MOST_COLOURS = 12
 SMALLEST_SHARE = 0.0008  # of the picture, for a shape and for a colour
 MOST_SHAPES = 60
-FRAME_SHARE = 0.9
+FEWEST_ON_GROUND = 2
+PALE = frozenset({"beige", "pink"})  # what is left of orange, yellow and red
+VIVID = 100  # between the strongest and the weakest channel
+GROUND_SHARE = 0.99  # of the largest
 POLYGONS = {3: "triangle", 5: "pentagon", 6: "hexagon"}
 SURE = 0.9
 UNSURE = 0.4
@@ -37,13 +40,16 @@ class _Blob:
     bounds: Sequence[int]  # left, top, width, height
 
 
-def count_shapes(picture: Rgb) -> tuple[Shape, ...]:
-    """Return how many there are of every kind and colour, most first; what has no clear form makes all unsure."""
+def count_shapes(picture: Rgb, *, is_faded: bool = False) -> tuple[Shape, ...]:
+    """Return how many there are of every kind and colour, most first; what has no clear form makes all unsure.
+
+    Of a scan or photo of a drawing (`is_faded`) only vivid colours are named, the others are left empty.
+    """
     blobs = list(_find_blobs(picture))
     if not blobs or len(blobs) > MOST_SHAPES:
         return ()
-    whole = [blob for blob in blobs if not _is_border_of_another(blob, blobs)]
-    named = [(_name_form(blob), name_colour(blob.colour)) for blob in whole]
+    whole = [blob for blob in blobs if not (_is_border_of_another(blob, blobs) or _is_ground(blob, blobs))]
+    named = [(_name_form(blob), _name_colour(blob, is_faded=is_faded)) for blob in whole]
     confidence = UNSURE if any(form is None for form, _ in named) else SURE
     counts = Counter((form, colour) for form, colour in named if form)
     return tuple(Shape(form, colour, count, confidence) for (form, colour), count in counts.most_common())
@@ -100,16 +106,32 @@ def _is_border_of_another(blob: _Blob, blobs: list[_Blob]) -> bool:
     """Tell whether a hollow blob is the drawn border of a filled one that takes up most of its inside."""
     if blob.filled > 0.5:
         return False
-    left, top, width, height = blob.bounds
     return any(
-        other is not blob
-        and other.area_px > 0.6 * blob.area_px
-        and left <= other.bounds[0]
-        and top <= other.bounds[1]
-        and other.bounds[0] + other.bounds[2] <= left + width
-        and other.bounds[1] + other.bounds[3] <= top + height
+        other is not blob and other.area_px > 0.6 * blob.area_px and _holds(blob.bounds, other.bounds)
         for other in blobs
     )
+
+
+def _is_ground(blob: _Blob, blobs: list[_Blob]) -> bool:
+    """Tell whether a blob is the sheet that several others lie on, as in a photographed page."""
+    inside = [other for other in blobs if other is not blob and _holds(blob.bounds, other.bounds)]
+    return len(inside) >= FEWEST_ON_GROUND and blob.area_px > GROUND_SHARE * max(one.area_px for one in blobs)
+
+
+def _holds(outer: Sequence[int], inner: Sequence[int]) -> bool:
+    left, top, width, height = outer
+    return (
+        left <= inner[0]
+        and top <= inner[1]
+        and inner[0] + inner[2] <= left + width
+        and inner[1] + inner[3] <= top + height
+    )
+
+
+def _name_colour(blob: _Blob, *, is_faded: bool) -> str:
+    name = name_colour(blob.colour)
+    vividness = int(blob.colour.max()) - int(blob.colour.min())
+    return "" if is_faded and (vividness < VIVID or name in PALE) else name
 
 
 def _name_form(blob: _Blob) -> str | None:

@@ -83,6 +83,14 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Caption:
+    """A label with the value that stands below it; both are cells of the rows too."""
+
+    label: TextLine
+    value: TextLine
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One bar of a chart with the value printed on it."""
 
@@ -167,6 +175,7 @@ class FactSheet:
     codes: tuple[Code, ...] = ()
     colours: tuple[Colour, ...] = ()
     shapes: tuple[Shape, ...] = ()
+    captions: tuple[Caption, ...] = ()
 
     @property
     def has_document(self) -> bool:

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from vitrail.domain.errors import InvalidArgument, Unavailable
 from vitrail.domain.pictures import PreparedImage
 from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token
 from vitrail.engines.digests import read_digest
+from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
 from vitrail.engines.llama.gguf_header import read_control_tokens
 from vitrail.engines.llama.markers import Neutraliser
 from vitrail.engines.llama.options import LlamaOptions
@@ -29,7 +31,8 @@ from vitrail.engines.llama.process import Child, start_child
 from vitrail.engines.llama.supervisor import Supervisor
 from vitrail.engines.openai_client import OpenAIClient, Stalled
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
-from vitrail.engines.pictures import PictureFormat, render_data_uri
+from vitrail.engines.picture_format import PictureFormat
+from vitrail.engines.pictures import render_data_uri
 
 CHAT_PATH = "/v1/chat/completions"
 RANDOM_SEED = 0xFFFFFFFF  # what llama.cpp takes as "choose one"
@@ -46,7 +49,8 @@ class LlamaEngine:
         self._supervisor = Supervisor(self._spawn, options.pauses)
         self._client: OpenAIClient | None = None
         self._room = asyncio.Semaphore(options.parallel)  # who waits inside llama.cpp would look like a hung child
-        self._capabilities = Capabilities(images=mmproj is not None, logprobs=True, structured=True)
+        self._capabilities = Capabilities(images=mmproj is not None, logprobs=True, structured=True, tools=True)
+        self._has_template_tools = False
         self._fingerprint = ""
         self._media_marker = ""
         self._plain = Neutraliser(())
@@ -110,6 +114,8 @@ class LlamaEngine:
     async def count_text_tokens(self, prompt: Prompt) -> int:
         """Return the tokens of the templated prompt without those that stand for pictures."""
         self._refuse(prompt)
+        if not self._has_template_tools:
+            prompt = replace(force_tools(prompt), response_format=None)  # a grammar has no tokens, and takes time
         body = render_chat(prompt, Sampling(), self._rendering(lambda _: ONE_PIXEL_BMP))
         templated = (await self._call("POST", "/apply-template", body))["prompt"]
         texts = [text for text in templated.split(self._media_marker) if text]
@@ -128,6 +134,18 @@ class LlamaEngine:
     async def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of one answer; closing the generator ends the generation in the child."""
         self._refuse(prompt)
+        if self._has_template_tools:
+            pieces = self._generate(prompt, sampling)
+        elif prompt.tools:
+            forced = self._generate(force_tools(prompt), plan_sampling(sampling))
+            pieces = read_calls(forced, sampling, is_json_reply=prompt.response_format is not None)
+        else:
+            pieces = self._generate(force_tools(prompt), sampling)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def _generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         body = await asyncio.to_thread(self._render_body, prompt, sampling)
         async with self._room:
             client = self._ready_client()
@@ -157,8 +175,6 @@ class LlamaEngine:
         """Raise InvalidArgument for what this model cannot take, before anything is sent."""
         if prompt.images and not self._capabilities.images:
             raise InvalidArgument("This model takes text only, and the request has images.")
-        if prompt.tools and not self._capabilities.tools:
-            raise InvalidArgument("This model does not support tools.")
 
     def _ready_client(self) -> OpenAIClient:
         if self._supervisor.child is None or self._client is None:
@@ -205,11 +221,12 @@ class LlamaEngine:
         self._media_marker = props["media_marker"]
         can = props.get("chat_template_caps", {})
         sees = props.get("modalities", {})
+        self._has_template_tools = self._options.template_tools and bool(can.get("supports_tools"))
         self._capabilities = Capabilities(
             images=bool(sees.get("vision")),
             logprobs=True,
             structured=True,
-            tools=bool(can.get("supports_tools")),
+            tools=True,  # by the model's own template, or forced by a grammar
             reasoning=bool(can.get("supports_reasoning_effort")),
         )
 

@@ -26,6 +26,9 @@ class LlamaOptions(BaseModel):
     image_max_tokens: int | None = Field(None, ge=1, description="Most tokens per image, for models that let it vary.")
     prompt_cache: bool = Field(True, description="Reuse the computed beginning of an earlier prompt.")
     prompt_cache_mib: int = Field(256, ge=0, description="Memory for prompts of earlier conversations, in MiB.")
+    template_tools: bool = Field(
+        False, description="Leave function calls to the model's chat template, if it has them, instead of a grammar."
+    )
     warmup: bool = Field(True, description="Run the model once while loading, so that the first answer is not slower.")
     start_seconds: float = Field(180.0, gt=0, description="Longest time to load the model.")
     connect_seconds: float = Field(5.0, gt=0, description="Longest time to connect to the engine process.")
