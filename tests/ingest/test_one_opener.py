@@ -10,8 +10,9 @@ import vitrail
 
 ROOT = Path(vitrail.__file__).parent
 OPENERS = {"aiohttp", "httpx", "httpx2", "requests", "urllib3", "pycurl", "urllib.request", "http.client", "ftplib"}
-# Engines talk to servers and sources that the operator configured; the command line is a client of its own server.
-OF_THE_OPERATOR = ("engines", "cli", "cli.py")
+# Engines talk to servers and sources that the operator configured; the command line and the test
+# plugin are clients of their own server.
+OF_THE_OPERATOR = ("engines", "cli", "testing")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

@@ -80,3 +80,13 @@ def test_flags_and_variables_are_unique() -> None:
     rows = list_settings()
     assert len({row.flag for row in rows}) == len({row.variable for row in rows}) == len(rows)
     assert all(row.description for row in rows), [row.path for row in rows if not row.description]
+
+
+def test_recording_needs_a_script_and_hides_its_key() -> None:
+    """A model that records has a file to record to, and its key shows in no print of the settings."""
+    source = {"base_url": "http://127.0.0.1:9/v1", "api_key": "xai-secret", "model": "there"}
+    entry = {"id": "m", "engine": "scripted", "record_from": source}
+    with pytest.raises(SettingsError, match="`record_from` needs a `script`"):
+        load_settings(overrides={"models": [entry]}, environment={})
+    settings = load_settings(overrides={"models": [{**entry, "script": "a.yaml"}]}, environment={})
+    assert "xai-secret" not in repr(settings)

@@ -22,6 +22,7 @@ from vitrail.ingest.worker_process import WorkerContext
 
 _MOST_QUARANTINED = 1_024
 _TRIES = 2
+_WATCH_SECONDS = 0.5  # how often a waiting task looks whether its pool still lives
 _STARTING_SECONDS = 30.0  # a fresh worker imports the libraries before it takes its first image
 _CLOSING = "The server is shutting down."
 
@@ -105,26 +106,42 @@ class DecodeWorkers:
     async def _run(self, task: DecodeTask) -> Decoded:
         await self._take_place()
         try:
-            future = self._running_pool().schedule(self._decode, args=(task,), timeout=self._options.timeout_seconds)
+            pool = self._running_pool()
+            future = pool.schedule(self._decode, args=(task,), timeout=self._options.timeout_seconds)
         except BaseException:
             self._room.release()
             raise
         decoding = asyncio.wrap_future(future)
         self._decoding.add(decoding)
         decoding.add_done_callback(self._give_place_back)
-        # The pool's own deadline goes by the wall clock and counts from when a worker took the task; this one holds
-        # when that clock was set back, or when no worker comes up. A client that leaves ends only its waiting: to end
-        # the decoding would cost the worker, and it is done within its deadline anyway.
-        try:
-            limit_seconds = self._options.timeout_seconds + _STARTING_SECONDS
-            return await asyncio.wait_for(asyncio.shield(decoding), limit_seconds)
-        except TimeoutError:
-            future.cancel()  # type: ignore[no-untyped-call]
-            raise
-        except asyncio.CancelledError:
-            if self._closed and decoding.cancelled():
-                raise Unavailable(_CLOSING) from None
-            raise
+        return await self._wait_for(decoding, pool)
+
+    async def _wait_for(self, decoding: asyncio.Future[Decoded], pool: ProcessPool) -> Decoded:
+        """Return the result; raises BrokenProcessPool when the pool broke without a word about this task.
+
+        The pool's own deadline goes by the wall clock and counts from when a worker took the task; the one here holds
+        when that clock was set back, or when no worker comes up. A client that leaves ends only its waiting: to end
+        the decoding would cost the worker, and it is done within its deadline anyway.
+        """
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + self._options.timeout_seconds + _STARTING_SECONDS
+        was_active = True
+        while not decoding.done():
+            await asyncio.wait((decoding,), timeout=_WATCH_SECONDS)
+            if decoding.done():
+                break
+            if loop.time() >= ends_at:
+                decoding.cancel()
+                raise TimeoutError
+            if not was_active:
+                decoding.cancel()
+                raise BrokenProcessPool
+            was_active = pool.active
+        if decoding.cancelled():
+            if self._closed:
+                raise Unavailable(_CLOSING)
+            raise BrokenProcessPool
+        return decoding.result()
 
     def _running_pool(self) -> ProcessPool:
         """Return the pool, a new one where the last broke because its processes were killed from outside."""

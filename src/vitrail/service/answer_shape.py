@@ -25,6 +25,7 @@ THREAD_CHARACTERS = 16_384  # schemas over this are read off the event loop
 NO_JSON = "The model's answer did not keep to the JSON schema of the request."
 NO_CALL = "The model called a function that is not among the tools, or with arguments that do not fit it."
 ANY_OBJECT: Json = {"type": "object"}
+NO_ARGUMENTS: Json = {"type": "object", "additionalProperties": False}  # nothing is asked for, and nothing wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def _plan(request: ChatRequest) -> tuple[ChatRequest, AnswerShape]:
         for index, tool in enumerate(offered)
     }
     tools = tuple(Tool(tool.name, tool.description, json.dumps(arguments[tool.name])) for tool in offered)
-    return replace(request, response_format=wanted, tools=tools), AnswerShape(text, arguments)
+    allowed = {name: schema if schema != NO_ARGUMENTS else ANY_OBJECT for name, schema in arguments.items()}
+    return replace(request, response_format=wanted, tools=tools), AnswerShape(text, allowed)
 
 
 def _parse_parameters(text: str, *, where: str) -> Json:

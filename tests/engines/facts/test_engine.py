@@ -104,8 +104,11 @@ async def test_a_code_is_a_fact(engine_with):
         width_px=300, height_px=300, medium=Medium.GRAPHIC, codes=(Code("QR Code", "https://a.example/x"),)
     )
     language = ScriptedLanguage("It links to https://a.example/x.")
-    answer = await say(engine_with(language, sheet), Prompt((user(image("a"), "Where does the code link to?"),)))
-    assert answer == "It links to https://a.example/x."
+    engine = engine_with(language, sheet)
+    about = Prompt((user(image("a"), "Which site is linked here?"),))
+    assert await say(engine, about) == "It links to https://a.example/x."
+    decoded = Prompt((user(image("a"), "Decode the QR code."),))
+    assert await say(engine, decoded) == "https://a.example/x"
 
 
 async def test_json_is_checked_leaf_by_leaf(engine_with, receipt):

@@ -50,7 +50,7 @@ def test_a_receipt_is_labels_and_values(facts_of):
     assert "Date: 12 February 2024" in text
     assert "Time: 17:46" in text
     assert "Candles: 2.79" in text
-    assert "most / highest is Brown lentils (14.75)" in text
+    assert "most / highest / dearest is Brown lentils (14.75)" in text
 
 
 def test_a_plan_with_gaps_keeps_its_columns(facts_of):
@@ -68,11 +68,20 @@ def test_dotted_times_are_no_amounts(facts_of):
     assert "sum" not in text
 
 
+def test_what_lies_between_two_dates_is_worked_out(facts_of):
+    """The years between the only two dates of a card are a fact."""
+    text = facts_of([[(30, "Library card")], [(30, "Issued: 28 October 1993")], [(30, "Expires: 10 December 2027")]])
+    assert "34 years from 1993 to 2027" in text
+
+
 def test_a_menu_is_compared_as_a_whole_and_by_part(facts_of):
     """The cheapest dish is sought in the whole menu, not in its first part."""
     text = facts_of(MENU)
-    assert "Whole list: 4 items listed, most / highest is Potted crab (9.20), least / lowest / cheapest is Rice" in text
-    assert "Desserts: 2 items listed, most / highest is Apple crumble" in text
+    assert (
+        "Whole list: 4 items listed, most / highest / dearest is Potted crab (9.20), least / lowest / cheapest is Rice"
+        in text
+    )
+    assert "Desserts: 2 items listed, most / highest / dearest is Apple crumble" in text
 
 
 def test_a_small_label_above_names_its_value(senses, pixels):

@@ -26,7 +26,7 @@ def test_a_table_becomes_records_under_its_header(draw_rows, senses, pixels):
     assert sheet.tables[0].records[1] == ("Jonas", "41", "Berlin")
     text = render_facts(sheet, characters=4000)
     assert "Name: Mei | Age: 35 | City: Taipei" in text
-    assert "most / highest is Jonas (41)" in text
+    assert "most / highest / dearest is Jonas (41)" in text
 
 
 @pytest.mark.parametrize("degrees", [-4, 3])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vitrail.engines.facts.reading import asks_to_read_out
+from vitrail.engines.facts.reading import asks_for_code, asks_to_read_out
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,21 @@ def test_a_request_for_the_whole_text_is_known(question):
 def test_any_other_question_is_not(question):
     """One word of content makes it another question."""
     assert not asks_to_read_out(question)
+
+
+@pytest.mark.parametrize(
+    ("question", "is_about_code"),
+    [
+        ("What does the QR code contain?", True),
+        ("Where does scanning this code lead?", True),
+        ("Decode the QR code.", True),
+        ("Que contient le code QR ?", True),
+        ("What is printed below the code?", False),
+        ("What error code is shown?", False),
+        ("What does this code print?", False),
+        ("What does the function in the code return?", False),
+    ],
+)
+def test_the_contents_of_a_code_are_told_from_other_codes(question, is_about_code):
+    """Program code, error codes and text around a code are other questions."""
+    assert asks_for_code(question) is is_about_code

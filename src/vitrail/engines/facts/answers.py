@@ -26,7 +26,7 @@ from vitrail.engines.facts.photos import (
     is_answerable,
     is_scene,
 )
-from vitrail.engines.facts.reading import asks_to_read_out, read_out
+from vitrail.engines.facts.reading import asks_for_code, asks_to_read_out, read_codes_out, read_out
 from vitrail.engines.facts.relevance import is_beside_the_point
 from vitrail.engines.facts.sheet import FactSheet
 from vitrail.engines.facts.words import is_yes_no
@@ -84,6 +84,8 @@ async def _calculate(answer: Answer, case: Case, sampling: Sampling, language: E
 
 def _say_exactly(case: Case) -> str | None:
     """Return the answer where it needs no language model."""
+    if asks_for_code(case.question) and any(sheet.codes for sheet in case.sheets):
+        return read_codes_out(case.sheets)
     if asks_to_read_out(case.question) and any(sheet.rows for sheet in case.sheets):
         return read_out(case.sheets)
     if is_scene(case.sheets):

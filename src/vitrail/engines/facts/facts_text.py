@@ -81,6 +81,8 @@ def _colours(sheet: FactSheet) -> Iterator[str]:
     if sheet.has_document:
         if sheet.colours[0].share > BACKGROUND_SHARE and len(sheet.rows) <= FEW_ROWS and not sheet.bars:
             yield f"Background: {sheet.colours[0].name}"
+    elif sheet.shapes:
+        yield f"Background: {sheet.colours[0].name}"
     else:
         yield "Colors: " + describe_colours(sheet.colours)
 
@@ -108,7 +110,7 @@ def _text(sheet: FactSheet) -> Iterator[str]:
             yield f"{row.texts[0].rstrip(' :.')}: {row.texts[1]}"
         else:
             line = join_cells(_captioned(row, sheet.captions))
-            yield from [("Heading / title: " if index == heading else "") + line] if line else []
+            yield from [("Heading: " if index == heading else "") + line] if line else []
 
 
 def _captioned(row: TextRow, captions: Sequence[Caption]) -> list[str]:

@@ -34,7 +34,7 @@ class Series:
         lead = f"{self.title}: " if self.title else ""
         lead += f"{len(self.values)} items listed, " if self.is_list or not self.title else ""
         return (
-            f"{lead}most / highest is {self.names[highest]} ({self.texts[highest]}), "
+            f"{lead}most / highest / dearest is {self.names[highest]} ({self.texts[highest]}), "
             f"least / lowest / cheapest is {self.names[lowest]} ({self.texts[lowest]}), "
             f"sum of all {len(self.values)} is {_plain(sum(self.values))}"
         )

@@ -13,6 +13,8 @@ from vitrail.engines.facts.words import EMPTY_WORDS, content_words, fold, word_s
 
 MOST_WORDS = 5
 _BEFORE = re.compile(r"([^\W\d_]+)[\s-]+$")
+_TITLE_WORDS = word_set("title heading headline uberschrift titel titre titulo titolo encabezado intestazione")
+_NEXT = re.compile(r"^\s+([^\W\d_]+)")
 _AFTER = re.compile(r"^(?:-\w|\s+(?:of|de|du|des|d'|di|del|della|der|von|per)\b)")
 _FREE = EMPTY_WORDS | word_set("der die das den dem le la les el los las il lo gli un una une des du de di del al off")
 
@@ -27,6 +29,12 @@ def find_labelled(question: str, facts: str) -> tuple[str, ...]:
     return tuple(f"{label}: {value}" for label, value in pairs if label in longest)
 
 
+def asks_for_title(question: str) -> bool:
+    """Tell whether the question is about the heading of the page, not about a job title or a title bar."""
+    folded = fold(question)
+    return any(_is_asked(folded, word) for word in _TITLE_WORDS)
+
+
 def _pairs(facts: str) -> Iterator[tuple[str, str]]:
     for line in facts.splitlines():
         for cell in line.split(" | "):
@@ -38,7 +46,8 @@ def _pairs(facts: str) -> Iterator[tuple[str, str]]:
 def _is_asked(question: str, label: str) -> bool:
     """Tell whether the question says the label and neither word before it nor what follows makes it another thing."""
     for found in re.finditer(rf"(?<!\w){re.escape(fold(label))}(?!\w)", question):
-        before = _BEFORE.search(question[: found.start()])
-        if (before is None or before[1] in _FREE) and not _AFTER.match(question[found.end() :]):
+        before, rest = _BEFORE.search(question[: found.start()]), question[found.end() :]
+        after = _NEXT.match(rest)
+        if all(word is None or word[1] in _FREE for word in (before, after)) and not _AFTER.match(rest):
             return True
     return False

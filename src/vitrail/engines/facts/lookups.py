@@ -8,12 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vitrail.engines.facts.cells import look_up_cells
-from vitrail.engines.facts.labelled import find_labelled
+from vitrail.engines.facts.cells import look_up_cells, look_up_lists
+from vitrail.engines.facts.facts_text import find_heading
+from vitrail.engines.facts.labelled import asks_for_title, find_labelled
 from vitrail.engines.facts.sheet import FactSheet
 from vitrail.engines.facts.words import COMMON_NAMES, capitalises_nouns, find_inner_names, fold
 
 MOST_PHRASES = 6
+_LINES = re.compile(
+    r"\b(?:how many lines|(?:number of|count) (?:the |all )?lines|wie viele zeilen|combien de lignes)\b"
+)
 _QUOTED = re.compile(r"[\"\u201c\u201e\u00ab]\s*([^\"\u201c\u201d\u201e\u00ab\u00bb]{2,80}?)\s*[\"\u201d\u201c\u00bb]")
 
 
@@ -24,11 +28,20 @@ def look_up(question: str, sheets: Sequence[FactSheet]) -> tuple[str, ...]:
 
 
 def find_values(question: str, sheets: Sequence[FactSheet], facts: str) -> tuple[str, ...]:
-    """Return a fact for every cell and every labelled value that the question names; of a single picture only."""
+    """Return facts made for the question: the heading, lines counted, cells and labelled values that it names.
+
+    Of several pictures only cells, since for the rest it is not known which picture is meant.
+    """
     if len(sheets) != 1:
-        return ()
+        found = [(number, table) for number, sheet in enumerate(sheets, 1) for table in sheet.tables]
+        return tuple(f"In image {number}: {cell}" for number, table in found for cell in look_up_cells(question, table))
+    heading = find_heading(sheets[0])
+    if heading is not None and asks_for_title(question):
+        return (f"The heading is: {' '.join(sheets[0].rows[heading].texts)}",)
+    if _LINES.search(fold(question)) and not sheets[0].tables:
+        return (f"The text has {len(sheets[0].rows)} lines.",)
     cells = [cell for table in sheets[0].tables for cell in look_up_cells(question, table)]
-    return (*cells, *find_labelled(question, facts))
+    return (*cells, *look_up_lists(question, sheets[0]), *find_labelled(question, facts))
 
 
 def find_phrases(question: str) -> list[str]:

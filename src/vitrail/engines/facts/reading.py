@@ -21,6 +21,13 @@ READING = word_set(
     transcribe leer lee texto dice escrito trascrivi trascrivere leggi leggere testo scritto dice
     """
 )
+CODES = word_set("qr code codes barcode barcodes scan scanning scanned codice codigo strichcode")
+OPENING = word_set(
+    """
+    decode store stored contain hold encode encoded behind lead leads link links url address data information decodiere
+    enthalt contient contiene decodifica inside point points when where wohin fuhrt go you open opens
+    """
+)
 CARRIERS = word_set(
     """
     notice banner
@@ -52,6 +59,17 @@ def asks_to_read_out(question: str) -> bool:
     if {"word", "words"} & set(words) and not {"for", "wort"} & set(words):
         return False
     return bool(READING & set(words)) and set(words) <= READING | CARRIERS | LINKING
+
+
+def asks_for_code(question: str) -> bool:
+    """Tell whether the contents of a bar code or matrix code are asked for, and nothing else."""
+    words = {part for word in fold_words(question) for part in word.replace("-", "'").split("'")}
+    return bool(CODES & words) and words <= CODES | OPENING | READING | CARRIERS | LINKING
+
+
+def read_codes_out(sheets: Sequence[FactSheet]) -> str:
+    """Return the contents of all codes, a line each."""
+    return "\n".join(code.text for sheet in sheets for code in sheet.codes)
 
 
 def read_out(sheets: Sequence[FactSheet]) -> str:
