@@ -9,11 +9,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart
 from vitrail.domain.pictures import Picture, PreparedImage, TilePlan
 from vitrail.engines.base import Engine, Piece, Prompt, PromptMessage
+from vitrail.engines.facts.engine import FactsEngine
+from vitrail.engines.facts.options import FactsOptions
+from vitrail.engines.facts.perceive import Senses, open_senses, perceive
+from vitrail.engines.facts.sheet import FactSheet
+from vitrail.engines.facts.worker import Perception
 from vitrail.engines.llama.engine import LlamaEngine
 from vitrail.engines.llama.options import LlamaOptions
 from vitrail.engines.scripted import ScriptedEngine
@@ -75,6 +81,43 @@ async def thinking_llama(tmp_path: Path, llama_options: LlamaOptions) -> AsyncIt
 async def scripted() -> AsyncIterator[ScriptedEngine]:
     """A started scripted engine without a script."""
     engine = ScriptedEngine()
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+class LocalPerception(Perception):
+    """The real senses, in this process: what the worker processes of the facts engine do, without starting them."""
+
+    def __init__(self, senses: Senses) -> None:
+        super().__init__(FactsOptions())
+        self._senses = senses
+
+    @property
+    def is_ready(self) -> bool:
+        """The models are loaded."""
+        return True
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def look(self, image: PreparedImage) -> FactSheet:
+        """Look at the picture here and now."""
+        picture = image.picture
+        pixels = np.frombuffer(picture.rgb, np.uint8).reshape(picture.height_px, picture.width_px, 3)
+        return await asyncio.to_thread(perceive, pixels, self._senses)
+
+
+@pytest.fixture(scope="session")
+def real_senses() -> Senses:
+    """The perception models, loaded once."""
+    return open_senses(threads=1)
+
+
+@pytest.fixture
+async def facts(real_senses: Senses) -> AsyncIterator[FactsEngine]:
+    """A started facts engine: real perception, and the scripted engine as its language model."""
+    engine = FactsEngine(ScriptedEngine(), perception=LocalPerception(real_senses))
     await engine.start()
     yield engine
     await engine.close()

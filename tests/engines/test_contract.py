@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolCall, ToolChoice, ToolMode
 from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, TextPiece, ToolCallPiece
 
-ENGINES = ["scripted", "llama"]
+ENGINES = ["scripted", "llama", "facts"]
 COLOURS = {
     "type": "object",
     "properties": {"colour": {"enum": ["red", "blue"]}},
@@ -166,6 +166,8 @@ async def test_keeps_to_four_stop_sequences(engine, ask, collect):
 
 async def test_gives_logprobs_when_asked(engine, ask, collect):
     """With logprobs on, every token of text has one, with as many alternatives as asked at most."""
+    if not engine.capabilities.logprobs:
+        pytest.skip("this engine offers no log probabilities; the service refuses them for it")
     pieces = await collect(engine, ask("Hello"), Sampling(max_tokens=5, temperature=0, logprobs=True, top_logprobs=1))
     given = [logprob for piece in pieces if isinstance(piece, TextPiece) for logprob in piece.logprobs]
     assert given and all(item.logprob <= 0 and len(item.top) <= 1 for item in given)

@@ -78,8 +78,8 @@ class FinishPiece:
     """The last piece: why it ended and, where the engine knows better, its own counts for the whole answer.
 
     `completion_tokens` leaves out reasoning. `engine_prompt_tokens` (what the engine really used, pictures included)
-    goes to metrics and logs only; the client is billed by the tile plan. `stop_sequence` is the one that ended the text,
-    where the engine knows.
+    goes to metrics and logs only; the client is billed by the tile plan. `stop_sequence` is the one that ended the
+    text, where the engine knows.
     """
 
     reason: FinishReason

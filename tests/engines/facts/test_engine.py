@@ -165,6 +165,13 @@ async def test_closing_the_answer_ends_the_language_model(engine_with):
     assert language.closed == 1
 
 
+async def test_marks_that_are_no_text_are_declined(engine_with, sheet_of):
+    """Whether a box is ticked cannot be read from text lines, so it is not guessed."""
+    tasks = sheet_of("Tasks", "Water the ferns", "Order gravel")
+    asked = Prompt((user(image("a"), "Is the box before Order gravel ticked?"),))
+    assert await say(engine_with(ScriptedLanguage(), tasks), asked) == ABSTENTION
+
+
 async def test_every_question_of_a_message_is_answered(engine_with, receipt):
     """Two questions are asked one after the other and both answers delivered."""
     language = ScriptedLanguage("The total is 6.91.", "The cheddar cost 4.75.")

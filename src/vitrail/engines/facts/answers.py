@@ -26,7 +26,7 @@ from vitrail.engines.facts.photos import (
     is_answerable,
     is_scene,
 )
-from vitrail.engines.facts.reading import asks_for_code, asks_to_read_out, read_codes_out, read_out
+from vitrail.engines.facts.reading import asks_for_code, asks_for_marks, asks_to_read_out, read_codes_out, read_out
 from vitrail.engines.facts.relevance import is_beside_the_point
 from vitrail.engines.facts.sheet import FactSheet
 from vitrail.engines.facts.words import is_yes_no
@@ -92,6 +92,8 @@ def _say_exactly(case: Case) -> str | None:
         if asks_for_everything(case.question) and len(case.sheets) == 1:
             return describe(case.sheets[0])
         return None if is_answerable(case.question, case.sheets) else ABSTENTION
+    if asks_for_marks(case.question, case.support.facts):
+        return ABSTENTION
     if is_yes_no(case.question):
         return None
     earlier = case.support.said.replace(case.question, "")

@@ -21,6 +21,12 @@ READING = word_set(
     transcribe leer lee texto dice escrito trascrivi trascrivere leggi leggere testo scritto dice
     """
 )
+MARKS = word_set(
+    """
+    tick ticks ticked unticked checked unchecked checkmark checkmarks crossed checkbox checkboxes toggle toggles toggled
+    switches switched enabled disabled highlighted underlined bold italic circled
+    """
+)
 CODES = word_set("qr code codes barcode barcodes scan scanning scanned codice codigo strichcode")
 OPENING = word_set(
     """
@@ -70,6 +76,11 @@ def asks_for_code(question: str) -> bool:
 def read_codes_out(sheets: Sequence[FactSheet]) -> str:
     """Return the contents of all codes, a line each."""
     return "\n".join(code.text for sheet in sheets for code in sheet.codes)
+
+
+def asks_for_marks(question: str, facts: str) -> bool:
+    """Tell whether ticks, switches or type styles are asked about, which no text line tells."""
+    return bool(MARKS & set(fold_words(question)) - set(fold_words(facts)))
 
 
 def read_out(sheets: Sequence[FactSheet]) -> str:

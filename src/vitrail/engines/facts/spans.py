@@ -1,4 +1,4 @@
-"""Work out what lies between clock times and between years, which small language models get wrong. Called by facts_text."""
+"""Work out what lies between times and between years, which small models get wrong. Called by facts_text."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import os
 import resource
 from collections import OrderedDict
 from concurrent.futures import TimeoutError as DeadlineError
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -39,20 +40,23 @@ class Perception:
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether pictures can be looked at."""
-        return self._pool is not None and bool(self._pool.active)
+        """Tell whether pictures can be looked at; processes that were killed are started again for the next one."""
+        return self._pool is not None
 
     async def start(self) -> None:
         """Start the processes and wait until their models are loaded, or raise Unavailable."""
         options = self._options
-        self._pool = ProcessPool(
-            max_workers=options.workers,
-            context=multiprocessing.get_context("spawn"),
-            initializer=_load_senses,
-            initargs=(options.threads, options.memory_bytes),
-        )
+        self._pool = self._open_pool()
         warm = [self._run(_WARM_UP, options.start_seconds) for _ in range(options.workers)]
         await asyncio.gather(*warm)
+
+    def _open_pool(self) -> Any:
+        return ProcessPool(
+            max_workers=self._options.workers,
+            context=multiprocessing.get_context("spawn"),
+            initializer=_load_senses,
+            initargs=(self._options.threads, self._options.memory_bytes),
+        )
 
     async def close(self) -> None:
         """Kill the processes; what they were looking at is dropped."""
@@ -91,13 +95,16 @@ class Perception:
     async def _run(self, picture: Picture, seconds: float) -> FactSheet:
         if self._pool is None:
             raise Unavailable("The embedded engine is not running.")
+        if not self._pool.active:  # its processes were killed from outside while idle
+            self._pool.stop()
+            self._pool = self._open_pool()
         arguments = (picture.width_px, picture.height_px, picture.rgb)
         future = self._pool.schedule(_look, args=arguments, timeout=seconds)
         try:
             sheet: FactSheet = await asyncio.wait_for(asyncio.wrap_future(future), seconds)
         except (TimeoutError, DeadlineError) as error:
             raise Unavailable(f"Looking at the picture took longer than {seconds:g} s.") from error
-        except (ProcessExpired, MemoryError) as error:
+        except (ProcessExpired, BrokenProcessPool, MemoryError) as error:
             raise Unavailable("The process looking at the picture ended early.") from error
         return sheet
 
