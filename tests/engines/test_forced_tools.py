@@ -172,3 +172,10 @@ def test_a_reply_is_read_however_it_is_cut(text, is_ascii, data):
         coded = coded[size:]
     assert said == text.encode("utf-8", "replace").decode()
     assert isinstance(json.loads(reader.whole)["reply"], str)
+
+
+def test_half_a_character_before_a_whole_one_does_not_take_it_apart():
+    """A lone first half, written as an escape, leaves the pair after it whole, also when it comes letter by letter."""
+    reader = ReplyReader()
+    said = "".join(map(reader.push, json.dumps({"reply": "\ud83e🦊"})))
+    assert said == "?🦊"

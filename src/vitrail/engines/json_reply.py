@@ -7,8 +7,10 @@ import re
 
 OPENING = re.compile(r'\s*\{\s*"reply"\s*:\s*"')
 HIGH = r"\\u[dD][89abAB][0-9a-fA-F]{2}"  # the first half of a character beyond 16 bits
+LOW = r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # its second half
+NOT_LOW = rf"(?!{LOW})\\u[0-9a-fA-F]{{4}}"
 WHOLE_CHARACTERS = re.compile(
-    rf'(?:[^"\\]|\\[^u]|{HIGH}\\u[0-9a-fA-F]{{4}}|{HIGH}(?=[^\\]|\\[^u])|\\u(?![dD][89abAB])[0-9a-fA-F]{{4}})*'
+    rf'(?:[^"\\]|\\[^u]|{HIGH}{LOW}|{HIGH}(?=[^\\]|\\[^u]|{NOT_LOW})|\\u(?![dD][89abAB])[0-9a-fA-F]{{4}})*'
 )
 
 

@@ -28,6 +28,7 @@ BOARD = Table(("Time", "To", "Platform"), (("08:05", "Leeds", "4"), ("08:20", "Y
         ("Please read off the batch.", ("Batch: A1885",)),
         ("Net weight?", ("Net weight: 660 g",)),
         ("Was steht hier als „Seat“?", ("SEAT: 80",)),
+        ("What do the net weight and the batch say?", ("Net weight: 660 g", "Batch: A1885")),
         ("What is the due date?", ()),
         ("What is the date of birth?", ()),
         ("Which stop comes first?", ()),

@@ -32,7 +32,7 @@ def find_labelled(question: str, facts: str) -> tuple[str, ...]:
 def asks_for_title(question: str) -> bool:
     """Tell whether the question is about the heading of the page, not about a job title or a title bar."""
     folded = fold(question)
-    return any(_is_asked(folded, word) for word in _TITLE_WORDS)
+    return any(_is_asked(folded, word, alone=True) for word in _TITLE_WORDS)
 
 
 def _pairs(facts: str) -> Iterator[tuple[str, str]]:
@@ -43,11 +43,14 @@ def _pairs(facts: str) -> Iterator[tuple[str, str]]:
                 yield label, value
 
 
-def _is_asked(question: str, label: str) -> bool:
-    """Tell whether the question says the label and neither word before it nor what follows makes it another thing."""
+def _is_asked(question: str, label: str, *, alone: bool = False) -> bool:
+    """Tell whether the question says the label and no word before it, nor one `of` it, makes it another thing.
+
+    With `alone` no word of content may follow either, as in `title bar`; after a label it may be a verb.
+    """
     for found in re.finditer(rf"(?<!\w){re.escape(fold(label))}(?!\w)", question):
-        before, rest = _BEFORE.search(question[: found.start()]), question[found.end() :]
-        after = _NEXT.match(rest)
-        if all(word is None or word[1] in _FREE for word in (before, after)) and not _AFTER.match(rest):
+        rest = question[found.end() :]
+        near = [_BEFORE.search(question[: found.start()]), _NEXT.match(rest) if alone else None]
+        if all(word is None or word[1] in _FREE for word in near) and not _AFTER.match(rest):
             return True
     return False
