@@ -109,7 +109,8 @@ def build_engine(entry: ModelEntry, settings: Settings, *, log: RequestLog | Non
     match entry.engine:
         case "facts":
             _, gguf = language_weights(entry, settings)
-            language = make_engine("llama", settings.llama, gguf)
+            window = {"context_tokens": settings.facts.context_tokens}
+            language = make_engine("llama", settings.llama.model_copy(update=window), gguf)
             return Slots(make_engine("facts", language, settings.facts), options, generations=1)
         case "llama":
             files = _llama_files(entry, settings)
