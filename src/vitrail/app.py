@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -81,11 +82,15 @@ async def open_runtime(
 
 
 def make_data_dir(settings: Settings) -> None:
-    """Make the data directory; raises SettingsError where that cannot be done."""
+    """Make the data directory; raises SettingsError where that cannot be done, or nothing can be written in it."""
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"The data directory {settings.data_dir} cannot be made: {error.strerror}.") from error
+    if not os.access(settings.data_dir, os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"The data directory {settings.data_dir} cannot be written; choose another with --data-dir."
+        )
 
 
 def open_ingest(settings: Settings) -> Ingest:
@@ -142,8 +147,9 @@ def open_weights(settings: Settings) -> WeightsStore:
 def pull_weights(settings: Settings, progress: PullProgress) -> None:
     """Fetch the weights that the configured models need and that are not here; blocks.
 
-    `facts` takes the first of its language models that can be had. Raises WeightsUnavailable.
+    `facts` takes the first of its language models that can be had. Raises WeightsUnavailable or SettingsError.
     """
+    make_data_dir(settings)
     store = open_weights(settings)
     for entry in settings.models:
         if entry.engine == "facts":

@@ -131,3 +131,13 @@ def test_serve_names_a_mistyped_option(run: Run) -> None:
     """`serve` takes every setting as a flag, and suggests the right one for a wrong one."""
     with pytest.raises(SettingsError, match="Did you mean --fetch-timeout-seconds"):
         run("serve", "--fetch-timeout-secs", "3")
+
+
+@pytest.mark.parametrize(
+    "words", [("serve", "--port", "0"), ("keys", "create", "--name", "n"), ("models", "pull", "smollm2-135m-q4")]
+)
+def test_m11_data_directory_that_cannot_be_made_is_named(run: Run, words: tuple[str, ...]) -> None:
+    """A data directory under a file is refused with one line, before anything is fetched."""
+    Path("file").write_text("")
+    with pytest.raises(SettingsError, match=r"file/x cannot be made"):
+        run(*words, "--data-dir", "file/x")

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vitrail.app import open_weights
+from vitrail.app import make_data_dir, open_weights
 from vitrail.cli.options import AsJson, ConfigFile, DataDir, load
 from vitrail.engines.weights_progress import ConsoleProgress, render_size
 
@@ -59,5 +59,6 @@ def pull(
 ) -> None:
     """Fetch weights: several sources, resumed where it stopped, checked by sha256."""
     settings = load(data_dir=data_dir, config=config)
+    make_data_dir(settings)
     with ConsoleProgress(Console(stderr=True)) as progress:
         print(open_weights(settings).pull(name, progress))
