@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,11 +117,11 @@ async def _local_runtime(settings: Settings, *, tell: Any) -> AsyncIterator[tupl
 
 async def _ask_server(url: str, api_key: str, body: dict[str, Any]) -> bytes:
     timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
-    headers = {"Authorization": f"Bearer {api_key}"}
+    headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-            session.post(f"{url.rstrip('/')}/chat/completions", json=body) as response,
+            session.post(f"{url.rstrip('/')}/chat/completions", data=BytesIO(msgspec.json.encode(body))) as response,
         ):
             answer = await response.read()
     except aiohttp.ClientError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Annotated, Any
 
 import typer
@@ -42,6 +43,12 @@ async def _serve(settings: Settings) -> None:
         listener = bind_listener(settings.http.host, settings.http.port)
     except PortTaken as error:
         raise SettingsError(str(error)) from error
+    with listener:
+        await _serve_on(listener, settings)
+
+
+async def _serve_on(listener: socket.socket, settings: Settings) -> None:
+    """Start everything behind the bound `listener`, then take its connections until told to stop."""
     console = Console(stderr=True, highlight=False)
     with ConsoleProgress(console) as progress:
         await asyncio.to_thread(pull_weights, settings, progress)

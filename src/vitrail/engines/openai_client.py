@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -62,7 +63,7 @@ class OpenAIClient:
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
         """Return the JSON answer of a small call; raises the Failure that fits."""
-        data = None if body is None else msgspec.json.encode(body)
+        data = None if body is None else BytesIO(msgspec.json.encode(body))
         url = self._base_url + path
         with self._translated():
             async with asyncio.timeout(self._patience.call_seconds):
@@ -99,7 +100,7 @@ class OpenAIClient:
     async def _open_stream(self, path: str, body: bytes) -> aiohttp.ClientResponse:
         """Return the response once its head came and is that of an event stream."""
         async with asyncio.timeout(self._patience.first_piece_seconds):
-            response = await self._session.post(self._base_url + path, data=body, headers=JSON_HEADERS)
+            response = await self._session.post(self._base_url + path, data=BytesIO(body), headers=JSON_HEADERS)
             try:
                 await self._refuse_error(response)
                 if response.content_type == "application/json":
