@@ -82,29 +82,34 @@ def server(tmp_path_factory: pytest.TempPathFactory, image_host: str) -> Iterato
         'aliases = ["grok-2-vision", "grok-2-vision-latest"]\n'
         f'[fetch]\nallow_hosts = ["{image_host.removeprefix("http://")}"]\n'
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vitrail", "serve", "--port", "0", "--data-dir", "data"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_WAIT_POLICY": "passive"},
-    )
-    try:
-        yield _read_announcement(process)
-    finally:
-        process.terminate()
-        assert process.wait(20) == 0
+    with (
+        (folder / "log.txt").open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "vitrail", "serve", "--port", "0", "--data-dir", "data"],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "OMP_WAIT_POLICY": "passive"},
+        ) as process,
+    ):
+        lines: Queue[str] = Queue()
+        reader = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout or ()])
+        reader.start()
+        try:
+            yield _read_announcement(process, lines, folder / "log.txt")
+        finally:
+            process.terminate()
+            status = process.wait(20)
+            reader.join()
+        assert status == 0
 
 
-def _read_announcement(process: subprocess.Popen[str]) -> LiveServer:
+def _read_announcement(process: subprocess.Popen[str], lines: Queue[str], log: Path) -> LiveServer:
     """Wait for the lines that `serve` prints for its user."""
-    assert process.stdout is not None
-    lines: Queue[str] = Queue()
-    threading.Thread(target=lambda: [lines.put(line) for line in process.stdout or ()], daemon=True).start()
     text = ""
     while "curl" not in text:
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert process.poll() is None, log.read_text()
         text += lines.get(timeout=30)
     base_url = re.search(r"Vitrail serves (\S+)", text)
     api_key = re.search(r"export XAI_API_KEY=(\S+)", text)
