@@ -53,6 +53,14 @@ async def test_finished_completion_is_settled_once_before_its_last_chunk(bench: 
     assert row.cost_ticks == 3 * 1 + 1 * 100
 
 
+async def test_usage_tells_the_cost_that_is_settled(bench: Any, ask: Ask, data_uri: Callable[..., str]) -> None:
+    """Text at 1, image tokens at 10, completion at 100 ticks each: the client sees what the ledger gets."""
+    opened = await bench.completions.open(ask("what is it", data_uri(448, 448)), bench.grant)
+    assert opened.prompt_usage.cost_ticks == 3 * 1 + 512 * 10
+    completion = await opened.fold()
+    assert completion.usage.cost_ticks == 3 * 1 + 512 * 10 + 1 * 100 == bench.rows()[0].cost_ticks
+
+
 async def test_m03_client_that_leaves_is_charged_for_what_it_was_sent(bench: Any, ask: Ask) -> None:
     """Closing the stream after two of five pieces settles two tokens and ends the generation."""
     bench.engine.pieces = [TextPiece(c) for c in "abcde"] + [DONE]

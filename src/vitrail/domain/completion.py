@@ -19,13 +19,14 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one completion; `completion_tokens` leaves out reasoning, as on the wire."""
+    """Token counts of one completion and what they cost; `completion_tokens` leaves out reasoning, as on the wire."""
 
     text_tokens: int
     image_tokens: int
     cached_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
+    cost_ticks: int = 0  # 1 USD = 10^10 ticks
 
     @property
     def prompt_tokens(self) -> int:

@@ -104,6 +104,7 @@ def render_usage(usage: Usage) -> wire.Usage:
         ),
         reasoning_tokens=usage.reasoning_tokens,
         num_sources_used=0,
+        cost_in_usd_ticks=usage.cost_ticks,
     )
 
 

@@ -120,6 +120,7 @@ def _render_usage(usage: Usage) -> wire.ResponseUsage:
         total_tokens=usage.total_tokens,
         num_sources_used=0,
         num_server_side_tools_used=0,
+        cost_in_usd_ticks=usage.cost_ticks,
     )
 
 

@@ -37,6 +37,7 @@ class Usage(Struct):
     completion_tokens_details: CompletionTokensDetails
     reasoning_tokens: int
     num_sources_used: int
+    cost_in_usd_ticks: int
 
 
 class TopLogprob(Struct):

@@ -35,6 +35,7 @@ class ResponseUsage(Struct):
     total_tokens: int
     num_sources_used: int
     num_server_side_tools_used: int
+    cost_in_usd_ticks: int
 
 
 class SummaryText(Struct, tag_field="type", tag="summary_text"):

@@ -177,6 +177,7 @@ class Completions:
         text_tokens = await engine.count_text_tokens(build_prompt(request, ()))
         check_context(text_tokens=text_tokens, image_tokens=image_tokens, model=model)
         usage = Usage(text_tokens=text_tokens, image_tokens=image_tokens)
+        usage = replace(usage, cost_ticks=count_cost_ticks(usage, model.prices))
         return CheckedRequest(request, shape, model, images, usage)
 
     async def _prepare(self, request: ChatRequest, grant: Grant) -> tuple[Model, Prompt, Usage, AnswerShape]:
@@ -227,7 +228,7 @@ class Completions:
                 status=status,
                 at=self._now(),
                 usage=run.usage,
-                cost_ticks=count_cost_ticks(run.usage, run.model.prices),
+                cost_ticks=run.usage.cost_ticks,
                 client_ip=run.grant.client_ip,
             )
         )
@@ -267,12 +268,13 @@ class _Run:
                 reasoning = reasoning if piece.reasoning_tokens is None else piece.reasoning_tokens
                 self.finished.add(index)
         self.counted[index] = (completion, reasoning)
-        self.usage = replace(
+        usage = replace(
             self.usage,
             completion_tokens=sum(c for c, _ in self.counted.values()),
             reasoning_tokens=sum(r for _, r in self.counted.values()),
             cached_tokens=_cached_tokens(piece, self.usage),
         )
+        self.usage = replace(usage, cost_ticks=count_cost_ticks(usage, self.model.prices))
         return Chunk(
             index=index,
             usage=self.usage,
