@@ -1,12 +1,12 @@
 """Wrap an engine so that few generations run at once, few wait, and none waits long; the rest is refused at once.
 
-Made by `app.py` around every engine. Places are given in the order of asking. Knows nothing of teams or prices.
+Made by `app.py` around every engine. Slots and places in the queue are shared fairly between askers (`fair_queue`).
+Knows nothing of teams or prices.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Unavailable
 from vitrail.engines.base import Capabilities, Engine, Health, Piece, Prompt, Token
+from vitrail.engines.fair_queue import FairQueue
 
 
 class SlotsOptions(BaseModel):
@@ -23,7 +24,9 @@ class SlotsOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     generations: int | None = Field(None, ge=1, description="Generations at once; by default what the engine can do.")
-    queue: int = Field(64, ge=0, description="Most requests that wait for a slot; more are refused.")
+    queue: int = Field(
+        256, ge=0, description="Most requests that wait for a slot; then the keys with most waiting are refused."
+    )
     wait_seconds: float = Field(30.0, gt=0, description="Longest wait for a slot; then the request is refused.")
     drain_seconds: float = Field(10.0, ge=0, description="Longest time that running generations get when closing.")
 
@@ -36,7 +39,7 @@ class Slots:
         self._options = options
         self._free = options.generations or generations
         self._generations = self._free
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._queue: FairQueue[asyncio.Future[None]] = FairQueue()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
@@ -54,7 +57,7 @@ class Slots:
     @property
     def waiting(self) -> int:
         """Return how many requests wait for a slot."""
-        return sum(not waiter.done() for waiter in self._waiters)
+        return len(self._queue)
 
     @property
     def generations(self) -> int:
@@ -78,10 +81,8 @@ class Slots:
     async def close(self) -> None:
         """Refuse whoever waits, let running generations end for a while, then close the engine."""
         self._closing = True
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(self._refusal())
-        self._waiters.clear()
+        for waiter in self._queue.clear():
+            self._refuse(waiter)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._options.drain_seconds):
                 await self._idle.wait()
@@ -104,45 +105,59 @@ class Slots:
 
         Raises Unavailable with a time to retry after when the queue is full or the wait too long.
         """
-        await self._take()
+        await self._take(prompt.asker)
         try:
             async with aclosing(self._engine.generate(prompt, sampling)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
-            self._give_back()
+            self._give_back(prompt.asker)
 
-    async def _take(self) -> None:
+    async def _take(self, asker: str) -> None:
         """Return holding a slot; whoever is cancelled or refused holds none."""
         if self._closing:
             raise self._refusal()
         if self._free and not self.waiting:
             self._free -= 1
             self._idle.clear()
+            self._queue.begin(asker)
             return
-        if self.waiting >= self._options.queue:
-            raise self._refusal()
+        self._make_room(asker)
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        self._queue.push(asker, waiter)
         try:
             async with asyncio.timeout(self._options.wait_seconds):
                 await waiter
         except BaseException as failure:
-            with suppress(ValueError):
-                self._waiters.remove(waiter)
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._give_back()  # the slot came in the same moment as the cancellation
+            is_waiting = self._queue.remove(asker, waiter)
+            if not is_waiting and not waiter.cancelled() and waiter.exception() is None:
+                self._give_back(asker)  # the slot came in the same moment as the cancellation
             if isinstance(failure, TimeoutError):
                 raise self._refusal() from failure
             raise
 
-    def _give_back(self) -> None:
-        """Hand the slot to whoever waits longest, or keep it free."""
-        while self._waiters:
-            waiter = self._waiters.popleft()
+    def _make_room(self, asker: str) -> None:
+        """Return when one more may wait; raises Unavailable unless somebody else has more than their share waiting."""
+        if self.waiting < self._options.queue:
+            return
+        waiter = self._queue.make_room(asker)
+        if waiter is None:
+            raise self._refusal()
+        self._refuse(waiter)
+
+    def _refuse(self, waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
+            waiter.set_exception(self._refusal())
+
+    def _give_back(self, asker: str) -> None:
+        """Hand the slot to whoever is next, or keep it free."""
+        self._queue.end(asker)
+        while (following := self._queue.pop()) is not None:
+            whose, waiter = following
             if not waiter.done():
                 waiter.set_result(None)
                 return
+            self._queue.end(whose)  # cancelled in this very moment
         self._free += 1
         if self._free == self._generations:
             self._idle.set()

@@ -187,7 +187,8 @@ class Completions:
         pictures = await self._ingest.prepare(
             checked.images, team_id=grant.team_id, long_edge_px=capabilities.picture_long_edge_px
         )
-        return checked.model, build_prompt(checked.request, pictures), checked.usage, checked.shape
+        prompt = build_prompt(checked.request, pictures, asker=grant.key.id)
+        return checked.model, prompt, checked.usage, checked.shape
 
     async def _chunks(self, run: _Run, pieces: AsyncGenerator[tuple[int, Piece], None]) -> AsyncGenerator[Chunk, None]:
         """Turn pieces into chunks with usage counted up to each; settle once, whatever happens.
@@ -294,7 +295,7 @@ def _cached_tokens(piece: Piece, usage: Usage) -> int:
     return usage.cached_tokens
 
 
-def build_prompt(request: ChatRequest, images: tuple[PreparedImage, ...]) -> Prompt:
+def build_prompt(request: ChatRequest, images: tuple[PreparedImage, ...], *, asker: str = "") -> Prompt:
     """Return the request as an engine's prompt; `images` in request order, or none to count text alone."""
     left = iter(images)
     return Prompt(
@@ -304,6 +305,7 @@ def build_prompt(request: ChatRequest, images: tuple[PreparedImage, ...]) -> Pro
         tool_choice=request.tool_choice,
         parallel_tool_calls=request.parallel_tool_calls,
         reasoning_effort=request.reasoning_effort,
+        asker=asker,
     )
 
 
