@@ -33,13 +33,7 @@ class Slots:
 
     def __init__(self, engine: Engine, options: SlotsOptions, *, generations: int = 1) -> None:
         self._engine = engine
-        self._options = options
-        self._free = options.generations or generations
-        self._generations = self._free
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._closing = False
+        self._queue = SlotQueue(options, generations=generations)
 
     @property
     def engine(self) -> Engine:
@@ -49,17 +43,17 @@ class Slots:
     @property
     def running(self) -> int:
         """Return how many generations hold a slot."""
-        return self._generations - self._free
+        return self._queue.running
 
     @property
     def waiting(self) -> int:
         """Return how many requests wait for a slot."""
-        return sum(not waiter.done() for waiter in self._waiters)
+        return self._queue.waiting
 
     @property
     def generations(self) -> int:
         """Return how many slots there are."""
-        return self._generations
+        return self._queue.generations
 
     @property
     def capabilities(self) -> Capabilities:
@@ -77,19 +71,12 @@ class Slots:
 
     async def close(self) -> None:
         """Refuse whoever waits, let running generations end for a while, then close the engine."""
-        self._closing = True
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(self._refusal())
-        self._waiters.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._options.drain_seconds):
-                await self._idle.wait()
+        await self._queue.close()
         await self._engine.close()
 
     async def health(self) -> Health:
         """Return the engine's health; not ready while closing."""
-        return Health(ready=False, detail="closing") if self._closing else await self._engine.health()
+        return Health(ready=False, detail="closing") if self._queue.is_closing else await self._engine.health()
 
     async def count_text_tokens(self, prompt: Prompt) -> int:
         """Return the engine's count; takes no slot."""
@@ -104,15 +91,59 @@ class Slots:
 
         Raises Unavailable with a time to retry after when the queue is full or the wait too long.
         """
-        await self._take()
+        await self._queue.take()
         try:
             async with aclosing(self._engine.generate(prompt, sampling)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
-            self._give_back()
+            self._queue.give_back()
 
-    async def _take(self) -> None:
+
+class SlotQueue:
+    """A bounded number of places to generate in, and a bounded queue before them."""
+
+    def __init__(self, options: SlotsOptions, *, generations: int) -> None:
+        self._options = options
+        self._free = options.generations or generations
+        self._generations = self._free
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+
+    @property
+    def running(self) -> int:
+        """Return how many generations hold a slot."""
+        return self._generations - self._free
+
+    @property
+    def waiting(self) -> int:
+        """Return how many requests wait for a slot."""
+        return sum(not waiter.done() for waiter in self._waiters)
+
+    @property
+    def generations(self) -> int:
+        """Return how many slots there are."""
+        return self._generations
+
+    @property
+    def is_closing(self) -> bool:
+        """Tell whether no slot is given any more."""
+        return self._closing
+
+    async def close(self) -> None:
+        """Refuse whoever waits, and let running generations end for a while."""
+        self._closing = True
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(self._refusal())
+        self._waiters.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.drain_seconds):
+                await self._idle.wait()
+
+    async def take(self) -> None:
         """Return holding a slot; whoever is cancelled or refused holds none."""
         if self._closing:
             raise self._refusal()
@@ -131,12 +162,12 @@ class Slots:
             with suppress(ValueError):
                 self._waiters.remove(waiter)
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._give_back()  # the slot came in the same moment as the cancellation
+                self.give_back()  # the slot came in the same moment as the cancellation
             if isinstance(failure, TimeoutError):
                 raise self._refusal() from failure
             raise
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
         """Hand the slot to whoever waits longest, or keep it free."""
         while self._waiters:
             waiter = self._waiters.popleft()
