@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import assert_never, cast
 
 from vitrail.engines.base import Engine
+from vitrail.engines.image_slots import ImageSlots
 from vitrail.engines.registry import make_engine
 from vitrail.engines.request_log import RequestLog
-from vitrail.engines.slots import Slots
+from vitrail.engines.slots import Slots, SlotsOptions
+from vitrail.engines.upstream_images import UpstreamImages
 from vitrail.engines.weights import ModelFiles, WeightsStore, WeightsUnavailable
 from vitrail.engines.weights_progress import PullProgress
 from vitrail.http_api.services import Services
@@ -26,6 +28,7 @@ from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
 from vitrail.service.deferred import Deferred
 from vitrail.service.health import HealthReport
+from vitrail.service.image_generation import ImageGenerations
 from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring
 from vitrail.service.ledger import Ledger
@@ -69,13 +72,18 @@ async def open_runtime(
         stack.push_async_callback(ingest.close)
         ingest.start()
         engines: dict[str, Slots] = {}
+        image_engines: dict[str, ImageSlots] = {}
         log = RequestLog()
         for entry in settings.models:
             tell(f"Starting {entry.id} on the {entry.engine} engine ...")
+            if entry.makes_images:
+                image_engines[entry.id] = await _start_image_engine(entry, settings, stack)
+                metrics.watch_slots(entry.id, image_engines[entry.id])
+                continue
             engines[entry.id] = await _start_engine(entry, settings, stack, log)
             metrics.watch_slots(entry.id, engines[entry.id])
         desk = _script_desk(settings, engines, log)
-        runtime = _wire(settings, database, ingest, engines, metrics, desk, draining=draining)
+        runtime = _wire(settings, database, ingest, engines, image_engines, metrics, desk, draining=draining)
         runtime.jobs.start()
         stack.push_async_callback(runtime.jobs.close)
         yield runtime
@@ -105,12 +113,32 @@ async def _start_engine(entry: ModelEntry, settings: Settings, stack: AsyncExitS
     return engine
 
 
+async def _start_image_engine(entry: ModelEntry, settings: Settings, stack: AsyncExitStack) -> ImageSlots:
+    engine = build_image_engine(entry, settings)
+    stack.push_async_callback(engine.close)
+    await engine.start()
+    return engine
+
+
+def build_image_engine(entry: ModelEntry, settings: Settings) -> ImageSlots:
+    """Return the engine of an image model in its slots, not started."""
+    assert entry.base_url is not None
+    key = entry.api_key.get_secret_value() if entry.api_key else None
+    model = entry.upstream_model or entry.id
+    engine = UpstreamImages(settings.upstream, base_url=entry.base_url, model=model, key=key)
+    return ImageSlots(engine, _slots_options(entry, settings), generations=settings.upstream.image_generations)
+
+
+def _slots_options(entry: ModelEntry, settings: Settings) -> SlotsOptions:
+    return settings.slots.model_copy(update={"generations": entry.slots or settings.slots.generations})
+
+
 def build_engine(entry: ModelEntry, settings: Settings, *, log: RequestLog | None = None) -> Slots:
     """Return the engine of a model in its slots, not started; its weights have to be there.
 
     A scripted one writes what it is asked to `log`.
     """
-    options = settings.slots.model_copy(update={"generations": entry.slots or settings.slots.generations})
+    options = _slots_options(entry, settings)
     match entry.engine:
         case "facts":
             _, gguf = language_weights(entry, settings)
@@ -208,7 +236,7 @@ def describe_models(runtime: Runtime) -> tuple[str, ...]:
             case "llama":
                 lines += [f"  answered by llama.cpp with {entry.weights or entry.gguf}."]
             case "upstream":
-                lines += [f"  answered by {entry.base_url}."]
+                lines += [f"  {'images generated' if entry.makes_images else 'answered'} by {entry.base_url}."]
             case "scripted":
                 lines += [f"  answered by the script {entry.script or 'of defaults'}: no model looks at the pictures."]
                 if entry.record_from is not None:
@@ -228,6 +256,7 @@ def _wire(
     database: Database,
     ingest: Ingest,
     engines: Mapping[str, Engine],
+    image_engines: Mapping[str, ImageSlots],
     metrics: Metrics,
     desk: ScriptDesk | None,
     *,
@@ -235,15 +264,20 @@ def _wire(
 ) -> Runtime:
     keyring = Keyring(database, settings.keys, monotonic=time.monotonic)
     models = [entry.model(engine=entry.engine) for entry in settings.models]
-    catalog = Catalog(models, fingerprint_text=lambda model: engines[model.id].fingerprint)
+    all_engines: dict[str, Engine | ImageSlots] = {**engines, **image_engines}
+    catalog = Catalog(models, fingerprint_text=lambda model: all_engines[model.id].fingerprint)
+    ledger = Ledger(database, settings.ledger)
     completions = Completions(
         catalog=catalog,
         ingest=ingest,
         engines=engines,
-        ledger=Ledger(database, settings.ledger),
+        ledger=ledger,
         metrics=metrics,
         new_id=lambda: str(uuid.uuid4()),
         monotonic=time.monotonic,
+    )
+    images = ImageGenerations(
+        catalog=catalog, engines=image_engines, ledger=ledger, metrics=metrics, new_id=lambda: str(uuid.uuid4())
     )
     admission = Admission(keyring)
     jobs = JobRunner(
@@ -262,7 +296,8 @@ def _wire(
         deferred=Deferred(database, completions, settings.deferred, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
         responses=Responses(database, settings.responses, completions=completions),
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
-        health=HealthReport(engines, database, draining=draining),
+        images=images,
+        health=HealthReport(all_engines, database, draining=draining),
         render_metrics=metrics.render,
         observe_request=metrics.observe_request,
         scripted=desk,

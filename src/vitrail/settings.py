@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from vitrail.domain.models import Modality
 from vitrail.engines.facts.options import FactsOptions
 from vitrail.engines.llama.options import LlamaOptions
 from vitrail.engines.slots import SlotsOptions
@@ -82,6 +83,24 @@ class ModelEntry(ModelOptions):
             case "upstream" if not self.base_url:
                 raise ValueError(f"model {self.id}: engine upstream needs `base_url`")
         return self
+
+    @model_validator(mode="after")
+    def _output_can_be_had(self) -> ModelEntry:
+        if self.output == (Modality.TEXT,):
+            if self.prices.image:
+                raise ValueError(f'model {self.id}: `prices.image` is for a model with `output = ["image"]`')
+        elif self.output != (Modality.IMAGE,):
+            raise ValueError(f'model {self.id}: `output` is ["text"] or ["image"]')
+        elif self.engine != "upstream":
+            raise ValueError(f'model {self.id}: `output = ["image"]` needs `engine = "upstream"`')
+        elif "input" in self.model_fields_set and self.input != (Modality.TEXT,):
+            raise ValueError(f"model {self.id}: an image model takes text alone")
+        return self
+
+    @property
+    def makes_images(self) -> bool:
+        """Tell whether this is an image model."""
+        return Modality.IMAGE in self.output
 
 
 FACTS_MODEL = ModelEntry(

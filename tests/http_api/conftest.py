@@ -21,8 +21,12 @@ import uvicorn
 
 from vitrail.domain.chat import Sampling
 from vitrail.domain.completion import FinishReason
-from vitrail.domain.models import Model, Prices
+from vitrail.domain.models import Modality, Model, Prices
 from vitrail.engines.base import Capabilities, FinishPiece, Health, Piece, Prompt, TextPiece, Token
+from vitrail.engines.image_slots import ImageSlots
+from vitrail.engines.slots import SlotsOptions
+from vitrail.engines.upstream_images import UpstreamImages
+from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.http_api.connection import bounded_protocol
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.routes import create_http_app
@@ -35,6 +39,7 @@ from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
 from vitrail.service.deferred import Deferred, DeferredOptions
 from vitrail.service.health import HealthReport
+from vitrail.service.image_generation import ImageGenerations
 from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.ledger import Ledger, LedgerOptions
@@ -49,6 +54,16 @@ MODEL = Model(
     created=1_740_000_000,
     aliases=("grok-2-vision-latest", "team/vision"),
     prices=Prices(prompt_text=20000, prompt_image=20000, cached_prompt_text=5000, completion_text=100000),
+)
+IMAGE_MODEL = Model(
+    id="grok-2-image-1212",
+    engine="upstream",
+    created=1_740_000_000,
+    aliases=("grok-2-image",),
+    input_modalities=(Modality.TEXT,),
+    output_modalities=(Modality.IMAGE,),
+    context_tokens=1024,
+    prices=Prices(image=7),
 )
 REQUEST_IDS = "00000000-0000-4000-8000-{:012d}"
 
@@ -199,9 +214,31 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture
 async def open_surface(database: Database) -> AsyncIterator[Callable[..., Surface]]:
-    """Return a maker of surfaces; `options` are those of HttpOptions."""
+    """Return a maker of surfaces; `options` are those of HttpOptions.
+
+    With `image_models` it has image models too; their engine is the real one and asks a server of the test.
+    """
     async with contextlib.AsyncExitStack() as stack:
-        yield lambda **options: _open(database, stack, HttpOptions(**options))
+        yield lambda *, image_models=None, **options: _open(
+            database, stack, HttpOptions(**options), image_models=image_models or {}
+        )
+
+
+@pytest.fixture
+async def open_images() -> AsyncIterator[Callable[..., Any]]:
+    """Return a maker of `image_models` for `open_surface`, asking the server at `url`; options are UpstreamOptions."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def open_images(url: str, *models: Model, **options: Any) -> dict[Model, ImageSlots]:
+            opened = {}
+            for model in models or (IMAGE_MODEL,):
+                engine = UpstreamImages(UpstreamOptions(**options), base_url=url, model="painter", key="sk-operator")
+                opened[model] = ImageSlots(engine, SlotsOptions(drain_seconds=0))
+                await opened[model].start()
+                stack.push_async_callback(opened[model].close)
+            return opened
+
+        yield open_images
 
 
 @pytest.fixture
@@ -239,12 +276,21 @@ def read_events() -> Callable[[str], list[Any]]:
     return read
 
 
-def _open(database: Database, stack: contextlib.AsyncExitStack, options: HttpOptions) -> Surface:
+def _open(
+    database: Database,
+    stack: contextlib.AsyncExitStack,
+    options: HttpOptions,
+    *,
+    image_models: dict[Model, ImageSlots],
+) -> Surface:
     engine, log, observed = FakeEngine(), RecordedLog(), []
     keyring = Keyring(database, KeyringOptions(cache_seconds=0), monotonic=time.monotonic)
     ids = iter(range(1, 1_000_000))
     engines: dict[str, Any] = {MODEL.id: engine}
-    catalog = Catalog([MODEL], fingerprint_text=lambda model: engines[model.id].fingerprint)
+    image_engines = {model.id: slots for model, slots in image_models.items()}
+    all_engines = {**engines, **image_engines}
+    catalog = Catalog([MODEL, *image_models], fingerprint_text=lambda model: all_engines[model.id].fingerprint)
+    ledger = Ledger(database, LedgerOptions())
     ingest = Ingest(IngestOptions(), fetcher=Fetcher(FetchOptions()), workers=DecodeWorkers(DecodeOptions(workers=1)))
     stack.push_async_callback(ingest.close)
     metrics = Metrics()
@@ -252,7 +298,7 @@ def _open(database: Database, stack: contextlib.AsyncExitStack, options: HttpOpt
         catalog=catalog,
         ingest=ingest,
         engines=engines,
-        ledger=Ledger(database, LedgerOptions()),
+        ledger=ledger,
         metrics=metrics,
         new_id=lambda: f"10000000-0000-4000-8000-{time.time_ns() % 10**12:012d}",
         monotonic=time.monotonic,
@@ -268,7 +314,14 @@ def _open(database: Database, stack: contextlib.AsyncExitStack, options: HttpOpt
         deferred=Deferred(database, completions, deferring, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
         responses=Responses(database, ResponsesOptions(conversation_bytes=20_000), completions=completions),
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
-        health=HealthReport(engines, database, draining=lambda: False),
+        images=ImageGenerations(
+            catalog=catalog,
+            engines=image_engines,
+            ledger=ledger,
+            metrics=metrics,
+            new_id=lambda: str(uuid.uuid4()),
+        ),
+        health=HealthReport(all_engines, database, draining=lambda: False),
         render_metrics=metrics.render,
         observe_request=lambda route, status, seconds: observed.append((route, status)),
         log=log,

@@ -15,12 +15,13 @@ class Modality(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices in the API's unit: USD cents per 100 million tokens."""
+    """Prices in the API's unit: USD cents per 100 million tokens; a generated image in USD cents each."""
 
     prompt_text: int = 0
     prompt_image: int = 0
     cached_prompt_text: int = 0
     completion_text: int = 0
+    image: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class Model:
     prices: Prices = Prices()
     owned_by: str = "vitrail"
     version: str = "1.0.0"
+
+    @property
+    def makes_images(self) -> bool:
+        """Tell whether this is an image model: it gives generated images and no text."""
+        return Modality.IMAGE in self.output_modalities
 
     def answers_to(self, name: str) -> bool:
         """Tell whether `name` is this model's id or one of its aliases."""

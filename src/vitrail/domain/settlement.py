@@ -9,6 +9,8 @@ from enum import StrEnum
 from vitrail.domain.completion import Usage
 from vitrail.domain.models import Prices
 
+TICKS_PER_CENT = 10**8
+
 
 class CompletionStatus(StrEnum):
     """How a completion ended."""
@@ -33,6 +35,11 @@ class Settlement:
     usage: Usage
     cost_ticks: int
     client_ip: str | None
+
+
+def count_images_cost_ticks(images: int, prices: Prices) -> int:
+    """Return the cost of so many generated images in ticks."""
+    return images * prices.image * TICKS_PER_CENT
 
 
 def count_cost_ticks(usage: Usage, prices: Prices) -> int:

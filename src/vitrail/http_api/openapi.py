@@ -126,7 +126,7 @@ def _refusals(route: Route) -> dict[int, str]:
         refusals |= _OF_BODIES if route.body else {}
         refusals |= _OF_IMAGES if route.body in _WITH_IMAGES else {}
         refusals |= _OF_MODELS if route.body or "{model_id" in route.path else {}
-        refusals |= _OF_IDS if "/{response_id" in route.path or "/images/" in route.path else {}
+        refusals |= _OF_IDS if "/{response_id" in route.path else {}
         refusals |= _OF_DEFERRED if _is_deferred(route) else {}
     return refusals
 

@@ -15,6 +15,7 @@ from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
 from vitrail.service.deferred import Deferred
 from vitrail.service.health import HealthReport
+from vitrail.service.image_generation import ImageGenerations
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk
 from vitrail.service.tokens import Tokens
@@ -40,6 +41,7 @@ class Services:
     deferred: Deferred
     responses: Responses
     tokens: Tokens
+    images: ImageGenerations
     health: HealthReport
     render_metrics: Callable[[], tuple[bytes, str]]  # the page and its content type
     observe_request: Callable[[str, int, float], None]  # route, status, seconds

@@ -168,7 +168,7 @@ class Completions:
     async def check(self, request: ChatRequest, grant: Grant) -> CheckedRequest:
         """Refuse whatever can be refused before a pixel is decoded: model, arguments, images, context window."""
         self._ledger.check_room()
-        model = self._catalog.resolve(request.model, grant)
+        model = self._catalog.resolve_language(request.model, grant)
         engine = self._engines[model.id]
         check_capabilities(request, model, engine.capabilities)
         request, shape = await plan_shape(request)
