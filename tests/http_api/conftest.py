@@ -35,6 +35,7 @@ from vitrail.ingest.fetch import Fetcher, FetchOptions
 from vitrail.ingest.prepare import Ingest, IngestOptions
 from vitrail.ingest.workers import DecodeOptions, DecodeWorkers
 from vitrail.service.admission import Admission
+from vitrail.service.billing import Billing, BillingOptions
 from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
 from vitrail.service.deferred import Deferred, DeferredOptions
@@ -43,6 +44,7 @@ from vitrail.service.image_generation import ImageGenerations
 from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.ledger import Ledger, LedgerOptions
+from vitrail.service.rate_limits import RateLimitOptions, RateLimits
 from vitrail.service.responses import Responses, ResponsesOptions
 from vitrail.service.tokens import Tokens
 from vitrail.store.database import Database, DatabaseOptions, open_database
@@ -290,12 +292,15 @@ def _open(
     image_engines = {model.id: slots for model, slots in image_models.items()}
     all_engines = {**engines, **image_engines}
     catalog = Catalog([MODEL, *image_models], fingerprint_text=lambda model: all_engines[model.id].fingerprint)
-    ledger = Ledger(database, LedgerOptions())
+    billing = Billing(database, BillingOptions())
+    ledger = Ledger(database, LedgerOptions(), billing=billing)
+    admission = Admission(keyring, limits=RateLimits(RateLimitOptions()), billing=billing)
     ingest = Ingest(IngestOptions(), fetcher=Fetcher(FetchOptions()), workers=DecodeWorkers(DecodeOptions(workers=1)))
     stack.push_async_callback(ingest.close)
     metrics = Metrics()
     completions = Completions(
         catalog=catalog,
+        admission=admission,
         ingest=ingest,
         engines=engines,
         ledger=ledger,
@@ -303,7 +308,7 @@ def _open(
         new_id=lambda: f"10000000-0000-4000-8000-{time.time_ns() % 10**12:012d}",
         monotonic=time.monotonic,
     )
-    admission, deferring = Admission(keyring), DeferredOptions(team_jobs=3)
+    deferring = DeferredOptions(team_jobs=3)
     jobs = JobRunner(
         database, completions, admission, deferring, new_id=lambda: str(uuid.uuid4()), monotonic=time.monotonic
     )
@@ -316,6 +321,7 @@ def _open(
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
         images=ImageGenerations(
             catalog=catalog,
+            admission=admission,
             engines=image_engines,
             ledger=ledger,
             metrics=metrics,

@@ -17,7 +17,8 @@ from rich.table import Table
 from vitrail.app import make_data_dir
 from vitrail.cli.options import AsJson, ConfigFile, DataDir, load
 from vitrail.domain.keys import ApiKey
-from vitrail.service.keyring import DEFAULT_TEAM, Keyring
+from vitrail.service.keyring import Keyring
+from vitrail.service.teams import DEFAULT_TEAM
 from vitrail.store.database import open_database
 
 Reference = Annotated[str, typer.Argument(help="The key's id, name or redacted form.")]

@@ -1,4 +1,7 @@
-"""Write what completions used, each exactly once; keep rows while the database cannot be written, up to a bound."""
+"""Write what completions used, each exactly once, and let them be paid in the same transaction.
+
+Rows that cannot be written are kept, up to a bound, and tried again.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from collections import deque
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from vitrail.domain.errors import Unavailable
 from vitrail.domain.settlement import Settlement
+from vitrail.service.billing import Billing
 from vitrail.store.completions import insert_settlement
 from vitrail.store.database import Database
 
@@ -26,9 +30,10 @@ class LedgerOptions(BaseModel):
 class Ledger:
     """The usage of every completion. `settle` never raises: a row that cannot be written now waits in the spool."""
 
-    def __init__(self, database: Database, options: LedgerOptions) -> None:
+    def __init__(self, database: Database, options: LedgerOptions, *, billing: Billing) -> None:
         self._database = database
         self._options = options
+        self._billing = billing
         self._spool: deque[Settlement] = deque()
         self._log = structlog.get_logger("vitrail.ledger")
 
@@ -42,23 +47,26 @@ class Ledger:
         self._spool.append(settlement)
         await self.flush()
 
-    async def flush(self) -> None:
-        """Write what is in the spool, oldest first."""
+    async def flush(self) -> int:
+        """Write what is in the spool; return how many rows were."""
         rows = list(self._spool)
+        if not rows:
+            return 0
         try:
-            await self._database.write(lambda connection: _insert_all(connection, rows))
+            await self._database.write(lambda connection: self._write_all(connection, rows))
         except SQLAlchemyError as error:
             self._log.error("usage not written", rows=len(rows), error=type(error).__name__)
-            return
+            return 0
         for row in rows:
             if row in self._spool:
                 self._spool.remove(row)
+        return len(rows)
 
+    def _write_all(self, connection: Connection, rows: list[Settlement]) -> None:
+        """Write rows that are not there yet and charge for them, one team after the other.
 
-def _insert_all(connection: Connection, rows: list[Settlement]) -> None:
-    for row in rows:
-        try:
-            with connection.begin_nested():
-                insert_settlement(connection, row)
-        except IntegrityError:
-            continue  # written before, by a flush that ran beside this one
+        Processes that write at the same time lock teams in the same order, so none waits for another in a circle.
+        """
+        for row in sorted(rows, key=lambda row: (row.team_id, row.completion_id)):
+            if insert_settlement(connection, row):
+                self._billing.charge(connection, row)
