@@ -12,4 +12,5 @@ def insert_if_absent(connection: Connection, table: Table, **values: Any) -> boo
     """Insert a row; tell whether it is new. A row of the same key that another writer inserts is waited for."""
     is_postgres = connection.dialect.name == "postgresql"
     insert = postgresql.insert(table) if is_postgres else sqlite.insert(table)
-    return connection.execute(insert.values(**values).on_conflict_do_nothing()).rowcount == 1
+    statement = insert.values(**values).on_conflict_do_nothing().returning(*table.primary_key)
+    return connection.execute(statement).first() is not None
