@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from vitrail.domain.errors import Unavailable
 from vitrail.domain.settlement import Settlement
 from vitrail.service.billing import Billing
-from vitrail.store.completions import insert_settlement
+from vitrail.store.completions import insert_settlements
 from vitrail.store.database import Database
 
 
@@ -77,6 +77,9 @@ class Ledger:
 
         Processes that write at the same time lock teams in the same order, so none waits for another in a circle.
         """
+        by_team: dict[str, list[Settlement]] = {}
         for row in sorted(rows, key=lambda row: (row.team_id, row.completion_id)):
-            if insert_settlement(connection, row):
-                self._billing.charge(connection, row)
+            by_team.setdefault(row.team_id, []).append(row)
+        for team_id, of_team in by_team.items():
+            new_ids = insert_settlements(connection, of_team)
+            self._billing.charge(connection, team_id, [row for row in of_team if row.completion_id in new_ids])
