@@ -116,10 +116,17 @@ def find_spend(connection: Connection, reference: str) -> LedgerEntry | None:
 
 
 def list_entries(
-    connection: Connection, team_id: str, *, limit: int, before: tuple[int, str] | None = None
+    connection: Connection,
+    team_id: str,
+    *,
+    limit: int,
+    before: tuple[int, str] | None = None,
+    is_prepaid: bool = False,
 ) -> tuple[LedgerEntry, ...]:
     """Return entries of a team, newest first; `before` is (milliseconds, id) of the last one of the page before."""
     statement = select(ledger_entries).where(ledger_entries.c.team_id == team_id)
+    if is_prepaid:
+        statement = statement.where(ledger_entries.c.prepaid_ticks != 0)
     if before is not None:
         at, entry_id = before
         same = (ledger_entries.c.created_at_ms == at) & (ledger_entries.c.id < entry_id)
@@ -152,10 +159,12 @@ def sum_entries(connection: Connection, team_id: str) -> Amounts:
     return _sum(connection, select(*_SUMS).where(ledger_entries.c.team_id == team_id))
 
 
-def sum_month(connection: Connection, team_id: str, month: int) -> Amounts:
-    """Return the sum of a team's entries of one month."""
+def sum_month(
+    connection: Connection, team_id: str, month: int, *, kinds: Sequence[EntryKind] = tuple(EntryKind)
+) -> Amounts:
+    """Return the sum of a team's entries of one month, of all kinds or of some."""
     mine = (ledger_entries.c.team_id == team_id) & (ledger_entries.c.postpaid_month == month)
-    return _sum(connection, select(*_SUMS).where(mine))
+    return _sum(connection, select(*_SUMS).where(mine, ledger_entries.c.kind.in_(kinds)))
 
 
 def sum_grants(connection: Connection, team_id: str) -> Mapping[str, int]:
