@@ -19,7 +19,7 @@ from vitrail.engines.slots import Slots, SlotsOptions
 from vitrail.engines.upstream_images import UpstreamImages
 from vitrail.engines.weights import ModelFiles, WeightsStore, WeightsUnavailable
 from vitrail.engines.weights_progress import PullProgress
-from vitrail.http_api.services import Services
+from vitrail.http_api.services import Management, Services
 from vitrail.ingest.fetch import Fetcher
 from vitrail.ingest.prepare import Ingest
 from vitrail.ingest.workers import DecodeWorkers
@@ -32,12 +32,15 @@ from vitrail.service.deferred import Deferred
 from vitrail.service.health import HealthReport
 from vitrail.service.housekeeping import Chore, Housekeeping
 from vitrail.service.image_generation import ImageGenerations
+from vitrail.service.invoices import Invoices
 from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring
 from vitrail.service.ledger import Ledger
+from vitrail.service.management_keys import ManagementKeys
 from vitrail.service.rate_limits import RateLimits
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk, Scripted
+from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
 from vitrail.settings import ModelEntry, RecordingOptions, Settings, SettingsError
 from vitrail.store.database import Database, open_database
@@ -328,6 +331,13 @@ def _wire(
         responses=responses,
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
         images=images,
+        management=Management(
+            keys=ManagementKeys(database),
+            keyring=keyring,
+            teams=Teams(database),
+            accounts=accounts,
+            invoices=Invoices(database),
+        ),
         health=HealthReport(all_engines, database, draining=draining),
         render_metrics=metrics.render,
         observe_request=metrics.observe_request,

@@ -30,10 +30,11 @@ from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.http_api.connection import bounded_protocol
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.routes import create_http_app
-from vitrail.http_api.services import Services
+from vitrail.http_api.services import Management, Services
 from vitrail.ingest.fetch import Fetcher, FetchOptions
 from vitrail.ingest.prepare import Ingest, IngestOptions
 from vitrail.ingest.workers import DecodeOptions, DecodeWorkers
+from vitrail.service.accounts import Accounts
 from vitrail.service.admission import Admission
 from vitrail.service.billing import Billing, BillingOptions
 from vitrail.service.catalog import Catalog
@@ -41,11 +42,14 @@ from vitrail.service.completion import Completions
 from vitrail.service.deferred import Deferred, DeferredOptions
 from vitrail.service.health import HealthReport
 from vitrail.service.image_generation import ImageGenerations
+from vitrail.service.invoices import Invoices
 from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.ledger import Ledger, LedgerOptions
+from vitrail.service.management_keys import ManagementKeys
 from vitrail.service.rate_limits import RateLimitOptions, RateLimits
 from vitrail.service.responses import Responses, ResponsesOptions
+from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
 from vitrail.store.database import Database, DatabaseOptions, open_database
 from vitrail.telemetry import Metrics
@@ -148,6 +152,8 @@ class Surface:
     app: Any
     engine: FakeEngine
     secret: str
+    key_id: str
+    database: Database
     keyring: Keyring
     services: Services
     jobs: JobRunner
@@ -218,11 +224,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Any:
 async def open_surface(database: Database) -> AsyncIterator[Callable[..., Surface]]:
     """Return a maker of surfaces; `options` are those of HttpOptions.
 
-    With `image_models` it has image models too; their engine is the real one and asks a server of the test.
+    With `image_models` it has image models too; their engine is the real one and asks a server of the test. With
+    `charge` its team pays.
     """
     async with contextlib.AsyncExitStack() as stack:
-        yield lambda *, image_models=None, **options: _open(
-            database, stack, HttpOptions(**options), image_models=image_models or {}
+        yield lambda *, image_models=None, charge=False, **options: _open(
+            database, stack, HttpOptions(**options), image_models=image_models or {}, charge=charge
         )
 
 
@@ -284,6 +291,7 @@ def _open(
     options: HttpOptions,
     *,
     image_models: dict[Model, ImageSlots],
+    charge: bool,
 ) -> Surface:
     engine, log, observed = FakeEngine(), RecordedLog(), []
     keyring = Keyring(database, KeyringOptions(cache_seconds=0), monotonic=time.monotonic)
@@ -292,7 +300,7 @@ def _open(
     image_engines = {model.id: slots for model, slots in image_models.items()}
     all_engines = {**engines, **image_engines}
     catalog = Catalog([MODEL, *image_models], fingerprint_text=lambda model: all_engines[model.id].fingerprint)
-    billing = Billing(database, BillingOptions())
+    billing = Billing(database, BillingOptions(charge=charge))
     ledger = Ledger(database, LedgerOptions(), billing=billing)
     admission = Admission(keyring, limits=RateLimits(RateLimitOptions()), billing=billing)
     ingest = Ingest(IngestOptions(), fetcher=Fetcher(FetchOptions()), workers=DecodeWorkers(DecodeOptions(workers=1)))
@@ -327,6 +335,13 @@ def _open(
             metrics=metrics,
             new_id=lambda: str(uuid.uuid4()),
         ),
+        management=Management(
+            keys=ManagementKeys(database),
+            keyring=keyring,
+            teams=Teams(database),
+            accounts=Accounts(database),
+            invoices=Invoices(database),
+        ),
         health=HealthReport(all_engines, database, draining=lambda: False),
         render_metrics=metrics.render,
         observe_request=lambda route, status, seconds: observed.append((route, status)),
@@ -336,10 +351,13 @@ def _open(
     app = create_http_app(services, options)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://vitrail.test")
     stack.push_async_callback(client.aclose)
+    new = keyring.create(name="test", team=f"team of {uuid.uuid4()}")
     return Surface(
         app=app,
         engine=engine,
-        secret=keyring.create(name="test").secret,
+        secret=new.secret,
+        key_id=new.key.id,
+        database=database,
         keyring=keyring,
         services=services,
         jobs=jobs,

@@ -13,7 +13,7 @@ from vitrail.domain.completion import Usage
 from vitrail.domain.errors import NotFound
 from vitrail.domain.settlement import CompletionStatus, Cost, Settlement
 from vitrail.service.keyring import Keyring, KeyringOptions
-from vitrail.store.completions import insert_settlement
+from vitrail.store.completions import insert_settlements
 from vitrail.store.database import Database, DatabaseOptions, DatabaseUnusable, open_database
 from vitrail.store.schema import completions
 
@@ -144,8 +144,8 @@ def _settlement(keyring: Keyring) -> Settlement:
 def test_a_completion_is_settled_once(database: Database, keyring: Keyring) -> None:
     """The same completion cannot be written a second time."""
     settlement = _settlement(keyring)
-    assert database.run(lambda c: insert_settlement(c, settlement))
-    assert not database.run(lambda c: insert_settlement(c, settlement))
+    assert database.run(lambda c: insert_settlements(c, [settlement])) == {"c"}
+    assert database.run(lambda c: insert_settlements(c, [settlement])) == set()
 
     def count(connection: Connection) -> int:
         return connection.execute(select(func.count()).select_from(completions)).scalar_one()

@@ -9,14 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from sqlalchemy import func, insert, select
 
 from vitrail.domain.jobs import Job, JobState, Lease
 from vitrail.store import jobs as sql
 from vitrail.store.database import Database
-from vitrail.store.schema import job_parts, metadata, teams
+from vitrail.store.schema import job_parts, teams
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TEAM = "10000000-0000-4000-8000-000000000000"
@@ -77,11 +75,6 @@ def take(database: Database, job_id: str, *, lease_id: str = "mine", now: dateti
 def state(database: Database, job_id: str, *, team: str = TEAM, now: datetime = NOW) -> JobState | None:
     """Return what a client of a team would find."""
     return database.run(lambda c: sql.find_state(c, job_id, team_id=team, now=now))
-
-
-def test_migrations_give_the_schema_of_the_code(database: Database) -> None:
-    """The tables that the migrations make are those that the code thinks of, on either database."""
-    assert database.run(lambda c: compare_metadata(MigrationContext.configure(c), metadata)) == []
 
 
 def test_a_job_comes_back_as_it_was_stored(database: Database) -> None:

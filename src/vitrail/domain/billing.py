@@ -6,7 +6,7 @@ Everything is integer ticks (1 USD = 10^10). Pure arithmetic: knows nothing of S
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -116,6 +116,16 @@ class Funds:
     def available_ticks(self) -> int:
         """Return everything that can be spent."""
         return self.free_ticks + self.prepaid_ticks + self.postpaid_left_ticks
+
+    def after(self, charge: Charge) -> Funds:
+        """Return what is left once a charge was paid."""
+        grants = (replace(grant, left_ticks=grant.left_ticks + charge.grants.get(grant.id, 0)) for grant in self.grants)
+        return replace(
+            self,
+            grants=tuple(grants),
+            prepaid_ticks=self.prepaid_ticks + charge.amounts.prepaid_ticks,
+            postpaid_used_ticks=self.postpaid_used_ticks - charge.amounts.postpaid_ticks,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,13 +90,13 @@ class Accounts:
         _check_amount(abs(ticks))
         return self._move_prepaid(team_id, ticks, EntryKind.MANUAL, by=by, note=note)
 
-    def refund(self, reference: str, *, by: str, note: str = "") -> LedgerEntry:
-        """Take back what a completion cost, by the id of completion, request or entry.
+    def refund(self, reference: str, *, by: str, note: str = "", team_id: str | None = None) -> LedgerEntry:
+        """Take back what a completion (of `team_id`, if named) cost, by the id of completion, request or entry.
 
         Raises NotFound, or InvalidArgument for what was refunded before. Each kind of money gets its own back; debt of
         a month that is over was invoiced, so it comes back as prepaid.
         """
-        return self._database.run(lambda connection: self._refund(connection, reference, by=by, note=note))
+        return self._database.run(lambda connection: self._refund(connection, reference, team_id, by=by, note=note))
 
     def limit(self, team_id: str, *, hard_ticks: int | None = None, soft_ticks: int | None = None) -> SpendingLimits:
         """Set the most debt of a month: of the operator, of the team itself, or both; raises InvalidArgument."""
@@ -119,10 +119,15 @@ class Accounts:
         return SpendingLimits(*self._database.run_read(lambda c: sql.find_limits(c, team_id)))
 
     def list_entries(
-        self, team_id: str, *, limit: int = 100, before: tuple[int, str] | None = None
+        self, team_id: str, *, limit: int = 100, before: tuple[int, str] | None = None, is_prepaid: bool = False
     ) -> tuple[LedgerEntry, ...]:
-        """Return entries of a team, newest first."""
-        return self._database.run_read(lambda c: sql.list_entries(c, team_id, limit=limit, before=before))
+        """Return entries of a team, newest first; all, or those that changed its prepaid credits.
+
+        `before` is (milliseconds, id) of the last one of the page before.
+        """
+        return self._database.run_read(
+            lambda c: sql.list_entries(c, team_id, limit=limit, before=before, is_prepaid=is_prepaid)
+        )
 
     def list_grants(self, team_id: str) -> tuple[CreditGrant, ...]:
         """Return every credit grant of a team, oldest first."""
@@ -148,9 +153,11 @@ class Accounts:
 
         return self._database.run(write)
 
-    def _refund(self, connection: Connection, reference: str, *, by: str, note: str) -> LedgerEntry:
+    def _refund(
+        self, connection: Connection, reference: str, team_id: str | None, *, by: str, note: str
+    ) -> LedgerEntry:
         spend = sql.find_spend(connection, reference)
-        if spend is None:
+        if spend is None or team_id not in (None, spend.team_id):
             raise NotFound(
                 f"No completion that was paid has the id {reference[:64]!r}.",
                 hint="Use the completion's `id`, or the `x-request-id` of its answer.",

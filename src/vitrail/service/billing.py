@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -81,18 +81,19 @@ class Billing:
         if not self._held[team_id]:
             del self._held[team_id]
 
-    def charge(self, connection: Connection, settlement: Settlement) -> None:
-        """Write the entry that pays for a completion; once, since its completion was written in this transaction."""
-        if not self.is_charging:
+    def charge(self, connection: Connection, team_id: str, settlements: Sequence[Settlement]) -> None:
+        """Write the entries that pay for completions of a team which were written in this transaction, so only once."""
+        if not self.is_charging or not settlements:
             return
         now = self._now()
-        funds = lock_funds(connection, settlement.team_id, now=now, new_id=self._new_id)
-        charge = plan_charge(settlement.cost.total_ticks, funds)
-        sql.insert_entry(
-            connection,
-            LedgerEntry(
+        funds = lock_funds(connection, team_id, now=now, new_id=self._new_id)
+        entries = []
+        for settlement in settlements:
+            charge = plan_charge(settlement.cost.total_ticks, funds)
+            funds = funds.after(charge)
+            entry = LedgerEntry(
                 id=self._new_id(),
-                team_id=settlement.team_id,
+                team_id=team_id,
                 kind=EntryKind.SPEND,
                 amounts=charge.amounts,
                 month=funds.month,
@@ -101,8 +102,9 @@ class Billing:
                 grants=charge.grants,
                 completion_id=settlement.completion_id,
                 request_id=settlement.request_id,
-            ),
-        )
+            )
+            entries.append(entry)
+        sql.insert_entries(connection, entries)
 
 
 def lock_funds(connection: Connection, team_id: str, *, now: datetime, new_id: Callable[[], str]) -> Funds:

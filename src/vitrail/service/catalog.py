@@ -89,6 +89,11 @@ class Catalog:
         self._models = tuple(models)
         self._fingerprint_text = fingerprint_text
 
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Return all models, whoever may use them."""
+        return self._models
+
     def visible(self, grant: Grant, *, output: Modality | None = None) -> tuple[Model, ...]:
         """Return the models that the key's ACLs name, or those of them that give `output`."""
         return tuple(

@@ -106,6 +106,11 @@ class Keyring:
             await self._database.write(lambda connection: sql.write_last_used(connection, used_at))
         return len(used_at)
 
+    @property
+    def cache_seconds(self) -> float:
+        """Return after how many seconds every process knows of a change."""
+        return self._options.cache_seconds
+
     def count(self) -> int:
         """Return how many keys there are."""
         return self._database.run(sql.count_keys)

@@ -128,12 +128,14 @@ class RateLimits:
         reset, remaining = await self._requests.get_window_stats(window, *counted.names)
         actual = window.amount - remaining + 1
         numbers = f"Requests per {unit} (actual/limit): {actual}/{window.amount}"
-        return self._refusal("requests", counted, numbers, reset)
+        left = Allowance(limit_requests=window.amount, remaining_requests=remaining)
+        return self._refusal("requests", counted, numbers, left, reset)
 
     async def _too_many_tokens(self, counted: Counted, window: RateLimitItem, actual: int) -> RateLimited:
         reset = await self._storage.get_expiry(_token_key(window, counted))
         numbers = f"Tokens per Minute (actual/limit): {actual}/{window.amount}"
-        return self._refusal("tokens", counted, numbers, reset)
+        left = Allowance(limit_tokens=window.amount, remaining_tokens=max(0, window.amount - actual))
+        return self._refusal("tokens", counted, numbers, left, reset)
 
     @asynccontextmanager
     async def _reached(self) -> AsyncIterator[None]:
@@ -145,12 +147,14 @@ class RateLimits:
                 "The service is currently unavailable: rate limits cannot be counted.", retry_after_seconds=1
             ) from error
 
-    def _refusal(self, what: str, counted: Counted, numbers: str, reset: float) -> RateLimited:
-        return RateLimited(
+    def _refusal(self, what: str, counted: Counted, numbers: str, left: Allowance, reset: float) -> RateLimited:
+        refusal = RateLimited(
             f"Too many {what} for {counted.whose}. {counted.owner} rate limit is — {numbers}.",
             hint=_HINT,
             retry_after_seconds=max(1.0, reset - self._now()),
         )
+        refusal.headers = left.headers
+        return refusal
 
 
 def _token_key(window: RateLimitItem, counted: Counted) -> str:

@@ -6,14 +6,15 @@ A balance is changed in the transaction that writes its entry, under the lock of
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
 
 from vitrail.domain.billing import Amounts, CreditGrant, EntryKind, Funds, LedgerEntry, month_of
-from vitrail.store.conflicts import insert_if_absent
+from vitrail.store.conflicts import insert_absent, insert_if_absent
 from vitrail.store.schema import balances, completions, credit_grants, ledger_entries, teams
 from vitrail.store.times import from_ms, to_ms
 
@@ -52,38 +53,31 @@ def read_funds(connection: Connection, team_id: str, *, now: datetime) -> Funds:
 
 def insert_entry(connection: Connection, entry: LedgerEntry) -> bool:
     """Write an entry and change the balance by it; tell whether it is new. The funds have to be locked."""
-    is_new = insert_if_absent(
-        connection,
-        ledger_entries,
-        id=entry.id,
-        team_id=entry.team_id,
-        kind=entry.kind,
-        free_ticks=entry.amounts.free_ticks,
-        prepaid_ticks=entry.amounts.prepaid_ticks,
-        postpaid_ticks=entry.amounts.postpaid_ticks,
-        postpaid_month=entry.month,
-        grants=json.dumps(dict(entry.grants)),
-        completion_id=entry.completion_id,
-        refunds_id=entry.refunds_id,
-        request_id=entry.request_id,
-        created_at_ms=to_ms(entry.at),
-        created_by=entry.by,
-        note=entry.note,
-    )
-    if not is_new:
-        return False
+    return insert_entries(connection, (entry,)) == 1
+
+
+def insert_entries(connection: Connection, entries: Sequence[LedgerEntry]) -> int:
+    """Write entries of one team and change its balance by those that are new; return how many are."""
+    new_ids = insert_absent(connection, ledger_entries, [_row(entry) for entry in entries])
+    new = [entry for entry in entries if entry.id in new_ids]
+    if not new:
+        return 0
+    amounts = sum((entry.amounts for entry in new), Amounts())
     connection.execute(
         update(balances)
-        .where(balances.c.team_id == entry.team_id)
+        .where(balances.c.team_id == new[0].team_id)
         .values(
-            prepaid_ticks=balances.c.prepaid_ticks + entry.amounts.prepaid_ticks,
-            postpaid_ticks=balances.c.postpaid_ticks - entry.amounts.postpaid_ticks,
+            prepaid_ticks=balances.c.prepaid_ticks + amounts.prepaid_ticks,
+            postpaid_ticks=balances.c.postpaid_ticks - amounts.postpaid_ticks,
         )
     )
-    if entry.kind is not EntryKind.GRANT:
-        for grant_id, ticks in entry.grants.items():
-            _change_grant(connection, grant_id, ticks)
-    return True
+    changes: Counter[str] = Counter()
+    for entry in new:
+        if entry.kind is not EntryKind.GRANT:  # its row is written with what it gives
+            changes.update(entry.grants)
+    for grant_id, ticks in changes.items():
+        _change_grant(connection, grant_id, ticks)
+    return len(new)
 
 
 def insert_grant(connection: Connection, grant: CreditGrant) -> None:
@@ -122,10 +116,17 @@ def find_spend(connection: Connection, reference: str) -> LedgerEntry | None:
 
 
 def list_entries(
-    connection: Connection, team_id: str, *, limit: int, before: tuple[int, str] | None = None
+    connection: Connection,
+    team_id: str,
+    *,
+    limit: int,
+    before: tuple[int, str] | None = None,
+    is_prepaid: bool = False,
 ) -> tuple[LedgerEntry, ...]:
     """Return entries of a team, newest first; `before` is (milliseconds, id) of the last one of the page before."""
     statement = select(ledger_entries).where(ledger_entries.c.team_id == team_id)
+    if is_prepaid:
+        statement = statement.where(ledger_entries.c.prepaid_ticks != 0)
     if before is not None:
         at, entry_id = before
         same = (ledger_entries.c.created_at_ms == at) & (ledger_entries.c.id < entry_id)
@@ -158,10 +159,12 @@ def sum_entries(connection: Connection, team_id: str) -> Amounts:
     return _sum(connection, select(*_SUMS).where(ledger_entries.c.team_id == team_id))
 
 
-def sum_month(connection: Connection, team_id: str, month: int) -> Amounts:
-    """Return the sum of a team's entries of one month."""
+def sum_month(
+    connection: Connection, team_id: str, month: int, *, kinds: Sequence[EntryKind] = tuple(EntryKind)
+) -> Amounts:
+    """Return the sum of a team's entries of one month, of all kinds or of some."""
     mine = (ledger_entries.c.team_id == team_id) & (ledger_entries.c.postpaid_month == month)
-    return _sum(connection, select(*_SUMS).where(mine))
+    return _sum(connection, select(*_SUMS).where(mine, ledger_entries.c.kind.in_(kinds)))
 
 
 def sum_grants(connection: Connection, team_id: str) -> Mapping[str, int]:
@@ -242,6 +245,25 @@ def _grant(row: Row[Any]) -> CreditGrant:
         expires_at=from_ms(row.expires_at_ms) if row.expires_at_ms is not None else None,
         note=row.note,
     )
+
+
+def _row(entry: LedgerEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "team_id": entry.team_id,
+        "kind": entry.kind,
+        "free_ticks": entry.amounts.free_ticks,
+        "prepaid_ticks": entry.amounts.prepaid_ticks,
+        "postpaid_ticks": entry.amounts.postpaid_ticks,
+        "postpaid_month": entry.month,
+        "grants": json.dumps(dict(entry.grants)),
+        "completion_id": entry.completion_id,
+        "refunds_id": entry.refunds_id,
+        "request_id": entry.request_id,
+        "created_at_ms": to_ms(entry.at),
+        "created_by": entry.by,
+        "note": entry.note,
+    }
 
 
 def _entry(row: Row[Any]) -> LedgerEntry:
