@@ -166,9 +166,17 @@ class Comparison(StrEnum):
     @property
     def opposite(self) -> Comparison:
         """Return the comparison that is true where this one is not."""
-        pairs = ((Comparison.EQUAL, Comparison.NOT_EQUAL), (Comparison.OVER, Comparison.AT_MOST))
-        pairs = (*pairs, (Comparison.AT_LEAST, Comparison.UNDER))
-        return {**dict(pairs), **{b: a for a, b in pairs}}[self]
+        return _OPPOSITES[self]
+
+
+_OPPOSITES = {
+    Comparison.EQUAL: Comparison.NOT_EQUAL,
+    Comparison.NOT_EQUAL: Comparison.EQUAL,
+    Comparison.OVER: Comparison.AT_MOST,
+    Comparison.AT_MOST: Comparison.OVER,
+    Comparison.UNDER: Comparison.AT_LEAST,
+    Comparison.AT_LEAST: Comparison.UNDER,
+}
 
 
 @dataclass(frozen=True, slots=True)
