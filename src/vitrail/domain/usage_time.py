@@ -1,7 +1,7 @@
-"""Cut a range of time into the buckets of a zone's calendar, and find slots of equal length that none of them cuts.
+"""Cut a range of time into the buckets of a zone's calendar, and say how a database can tell them by a division.
 
-The database groups by slot, which is a division; slots are then put into buckets. So days of 23 and 25 hours, half-hour
-zones and months are all exact, and without such a change a slot is as long as the bucket itself.
+A run is a stretch of buckets of one length, such as the days between two changes of the clock, so days of 23 and 25
+hours, half-hour zones and months are all exact. The database groups by slots; in a run each bucket is one.
 """
 
 from __future__ import annotations
@@ -11,10 +11,23 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from vitrail.domain.usage import TimeRange, TimeUnit
 
 _SECONDS = {TimeUnit.HOUR: 3600, TimeUnit.QUARTER_HOUR: 900, TimeUnit.MINUTE: 60, TimeUnit.SECOND: 1}
+
+
+_MOST_RUNS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of time in slots of one length, of which none lies in two buckets; `first` is its first slot."""
+
+    first: int
+    start_ms: int
+    slot_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +37,12 @@ class Buckets:
     starts: tuple[int, ...]  # UTC seconds since 1970, rising
     from_ms: int
     until_ms: int  # not in the range
+    runs: tuple[Run, ...]
 
-    @property
-    def origin_ms(self) -> int:
-        """Return where slot 0 begins."""
-        return self.starts[0] * 1000
-
-    @property
-    def slot_ms(self) -> int:
-        """Return the longest length of slots of which each lies in one bucket."""
-        first = self.starts[0]
-        shared = math.gcd(*(start - first for start in self.starts))
-        return shared * 1000 or max(1, self.until_ms - self.origin_ms)
-
-    def find(self, slot: int, slot_ms: int) -> int:
+    def find(self, slot: int) -> int:
         """Return the number of the bucket that a slot lies in."""
-        return bisect_right(self.starts, (self.origin_ms + slot * slot_ms) // 1000) - 1
+        run = self.runs[bisect_right(self.runs, slot, key=lambda run: run.first) - 1]
+        return bisect_right(self.starts, (run.start_ms + (slot - run.first) * run.slot_ms) // 1000) - 1
 
 
 def plan_buckets(span: TimeRange, unit: TimeUnit, *, limit: int) -> Buckets | None:
@@ -55,7 +58,19 @@ def plan_buckets(span: TimeRange, unit: TimeUnit, *, limit: int) -> Buckets | No
             starts.append(at)
         if len(starts) > limit:
             return None
-    return Buckets(tuple(starts), start * 1000, end * 1000)
+    return Buckets(tuple(starts), start * 1000, end * 1000, _plan_runs(starts, end))
+
+
+def _plan_runs(starts: list[int], end: int) -> tuple[Run, ...]:
+    """Return runs of equal buckets; where they would be many, one run of the longest slots that no bucket cuts."""
+    first = starts[0]
+    if len(starts) == 1:
+        return (Run(0, first * 1000, max(1, end - first) * 1000),)
+    lengths = [after - before for before, after in pairwise(starts)]
+    changes = [at for at, length in enumerate(lengths) if at == 0 or length != lengths[at - 1]]
+    if len(changes) > _MOST_RUNS:
+        return (Run(0, first * 1000, math.gcd(*lengths) * 1000),)
+    return tuple(Run(at, starts[at] * 1000, lengths[at] * 1000) for at in changes)
 
 
 def _boundaries(span: TimeRange, unit: TimeUnit, start: int) -> Iterator[int]:

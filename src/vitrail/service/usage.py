@@ -84,11 +84,11 @@ class Usage:
 
     def _gather(self, connection: Connection, query: UsageQuery, buckets: Buckets) -> dict[Group, dict[int, _Cell]]:
         cells: dict[Group, dict[int, _Cell]] = {}
-        slot_ms, limit = buckets.slot_ms, self._options.rows
+        limit = self._options.rows
         totals = tuple({value.total: None for value in query.values if value.total})
 
         def cell(group: Group, slot: int) -> _Cell:
-            return cells.setdefault(group, {}).setdefault(buckets.find(slot, slot_ms), _Cell())
+            return cells.setdefault(group, {}).setdefault(buckets.find(slot), _Cell())
 
         for row in _within(sql.sum_usage(connection, query, buckets, totals, limit=limit), limit):
             cell(row.group, row.slot).add(row.items, zip(totals, row.numbers, strict=True))

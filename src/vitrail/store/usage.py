@@ -28,7 +28,7 @@ from vitrail.domain.usage import (
     Total,
     UsageQuery,
 )
-from vitrail.domain.usage_time import Buckets
+from vitrail.domain.usage_time import Buckets, Run
 from vitrail.store.schema import api_keys, teams
 from vitrail.store.schema import completions as table
 
@@ -164,7 +164,16 @@ def find_labels(connection: Connection, dimension: Dimension, names: Iterable[st
 
 
 def _slot(buckets: Buckets) -> ColumnElement[int]:
-    return ((_c.created_at_ms - buckets.origin_ms) // buckets.slot_ms).label("slot")
+    """Return the number of the slot that a completion lies in."""
+    *runs, last = buckets.runs
+    before = [
+        (_c.created_at_ms < after.start_ms, _slot_of(run)) for run, after in zip(runs, buckets.runs[1:], strict=True)
+    ]
+    return (case(*before, else_=_slot_of(last)) if before else _slot_of(last)).label("slot")
+
+
+def _slot_of(run: Run) -> ColumnElement[int]:
+    return (_c.created_at_ms - run.start_ms) // run.slot_ms + run.first
 
 
 def _select_names(query: UsageQuery) -> list[Any]:
