@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +13,7 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
+from tests.fixtures.serving import Serving
 from vitrail.service.accounts import Accounts
 from vitrail.service.audit import audit
 from vitrail.service.keyring import Keyring, KeyringOptions
@@ -85,38 +81,6 @@ async def _read_stream(client: httpx2.AsyncClient, body: dict[str, object], seen
     seen.cut += 1
 
 
-@dataclass
-class Serving:
-    """A server's process on a port of its own; it can be killed and started again."""
-
-    folder: Path
-    port: int
-    url: str
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "vitrail", "serve", "--http-port", str(self.port), "--data-dir", "data"]
-        flags = [f"--database-url={self.url}", "--log-level", "error"]
-        environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
-        self.process = subprocess.Popen(
-            [*command, *flags], cwd=self.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 50
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                assert self.process.poll() is None and time.monotonic() < deadline, "the server does not start"
-                time.sleep(0.05)
-            else:
-                return
-
-    def end(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-        self.process.wait(30)
-
-
 async def _load(serving: Serving, secret: str) -> Seen:
     """Ask for a while, with a kill -9 and a new server in the middle."""
     seen, stop = Seen(), asyncio.Event()
@@ -157,9 +121,7 @@ async def test_after_a_kill_the_ledger_has_what_was_delivered(database_url: str,
     accounts, start_ticks = Accounts(database), 10**16
     accounts.give_credits(new.key.team_id, 10**6, by="test")
     accounts.top_up(new.key.team_id, start_ticks - 10**6, by="test")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    serving = Serving(tmp_path, port, database_url)
+    serving = Serving(tmp_path, database_url)
     await asyncio.to_thread(serving.start)
     try:
         seen = await _load(serving, new.secret)
