@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.store.completions import insert_settlements
 from vitrail.store.database import DatabaseOptions, open_database
 
+PAGE = Path(__file__).parents[2] / "docs" / "usage.md"
 Run = Callable[..., Result]
 NOVEMBER = ("--from", "2025-11-01", "--to", "2025-11-04")
 
@@ -30,7 +33,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     database = open_database(DatabaseOptions(), data_dir=Path("d"))
-    key = Keyring(database, KeyringOptions(), monotonic=lambda: 0.0).create(name="ci", team="vision").key
+    key = Keyring(database, KeyringOptions(), monotonic=lambda: 0.0).create(name="ci", team="acme").key
     rows = [
         Settlement(
             completion_id=str(number),
@@ -93,6 +96,12 @@ def test_rows_of_days_leave_out_days_without_usage(run: Run) -> None:
     assert cells(berlin, "total") == ["total", "1"]
 
 
+def test_without_groups_and_time_there_is_one_row(run: Run) -> None:
+    """The sums alone, and zeros where nothing was used."""
+    assert cells(run(*NOVEMBER).stdout, "$") == ["$1.600000", "5,556", "3"]
+    assert cells(run("--from", "2024-01-01", "--to", "2024-02-01").stdout, "$") == ["$0.000000", "0", "0"]
+
+
 def test_requests_of_token_types_are_not_added_up(run: Run) -> None:
     """A request has several token types, so the total says how many requests there were."""
     shown = run("--by", "token-type", "--values", "tokens,requests", *NOVEMBER).stdout
@@ -106,7 +115,7 @@ def test_json_is_dense_and_labelled(run: Run) -> None:
     """Programs get every bucket, with ids and names."""
     answer = json.loads(run("--by", "api-key,team", "--unit", "day", *NOVEMBER, "--json").stdout)
     (series,) = answer["series"]
-    assert series["labels"] == ["ci", "vision"]
+    assert series["labels"] == ["ci", "acme"]
     assert list(series["group"]) == ["apiKeyId", "teamId"]
     assert [point["requests"] for point in series["points"]] == [1, 0, 2]
     assert series["points"][0] == {"time": "2025-11-01T00:00:00+00:00", "cost_usd": 0.5, "tokens": 1300, "requests": 1}
@@ -161,7 +170,7 @@ def test_what_has_no_meaning_is_an_error_that_says_so(run: Run, words: tuple[str
 
 def test_team_is_named_or_not_found(run: Run) -> None:
     """`--team` takes a name; there is nothing of a team that is not there."""
-    assert json.loads(run("--team", "vision", *NOVEMBER, "--json").stdout)["total"]["requests"] == 3
+    assert json.loads(run("--team", "acme", *NOVEMBER, "--json").stdout)["total"]["requests"] == 3
     with pytest.raises(NotFound, match="nobody"):
         run("--team", "nobody")
 
@@ -172,3 +181,17 @@ def test_default_range_is_thirty_days_with_today(run: Run) -> None:
     (series,) = answer["series"]
     assert len(series["points"]) == 30
     assert series["points"][-1]["time"][:10] == f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+COMMANDS = re.findall(r"^vitrail usage ?(.*?)(?:  #.*)?$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_of_the_page_run(run: Run, line: str) -> None:
+    """Each line of docs/usage.md is a question that has an answer."""
+    assert run(*shlex.split(line)).exit_code == 0
+
+
+def test_the_page_has_commands() -> None:
+    """The lines are found."""
+    assert len(COMMANDS) == 6

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -99,6 +102,13 @@ async def test_what_has_no_meaning_is_refused_with_its_place(surface, team_id, a
     answer = await ask(surface, team_id, **asked)
     assert answer.status_code == 400
     assert says in answer.json()["error"]
+
+
+async def test_the_request_of_the_page_is_answered(surface, team_id):
+    """The body that docs/usage.md sends is one that the route takes."""
+    page = (Path(__file__).parents[2] / "docs" / "usage.md").read_text(encoding="utf-8")
+    (body,) = re.findall(r"-d '(.*?)'\n```", page, re.DOTALL)
+    assert (await ask(surface, team_id, **json.loads(body)["analyticsRequest"])).status_code == 200
 
 
 async def test_another_shape_is_refused(surface, team_id):

@@ -37,9 +37,14 @@ def usage(
         typer.Option("--values", help="cost, tokens, requests, images; tokens:p90 and so on for another number."),
     ] = None,
     from_: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="2026-11-01 or 2026-11-01T12:00:00 [30 days ago].")
+        str | None,
+        typer.Option(
+            "--from", metavar="TIME", help="2026-11-01 or 2026-11-01T12:00:00; 30 days before the end when not given."
+        ),
     ] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Not part of the range [tomorrow].")] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Not part of the range; else tomorrow.")
+    ] = None,
     timezone: Annotated[str, typer.Option("--timezone", help="Whose days and hours, such as Europe/Berlin.")] = "UTC",
     team: Annotated[str | None, typer.Option("--team", help="Name or id; all teams when not given.")] = None,
     filters: Annotated[

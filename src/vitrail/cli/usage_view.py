@@ -47,8 +47,8 @@ _LEAST_CELLS = 10
 def build_table(query: UsageQuery, report: UsageReport, total: UsageReport) -> Table:
     """Return a row for every group and bucket in which something was used, and the totals of all."""
     has_time = query.unit is not TimeUnit.NONE
-    table = Table(show_footer=True)
-    names = [*(["time"] if has_time else []), *(_HEADS.get(d, d) for d in query.group_by)] or [""]
+    names = [*(["time"] if has_time else []), *(_HEADS.get(d, d) for d in query.group_by)]
+    table = Table(show_footer=bool(names))
     for number, name in enumerate(names):
         table.add_column(name, "" if number else "total", overflow="fold")
     (sums,) = total.series[0].points
@@ -56,8 +56,8 @@ def build_table(query: UsageQuery, report: UsageReport, total: UsageReport) -> T
         table.add_column(_head(value), shown, justify="right", no_wrap=True)
     for at, start in enumerate(report.starts):
         for series in report.series:
-            if any(series.points[at]):
-                labels = [*([_format_time(start, query.unit)] if has_time else []), *series.labels] or [""]
+            if any(series.points[at]) or not names:
+                labels = [*([_format_time(start, query.unit)] if has_time else []), *series.labels]
                 table.add_row(*labels, *_format_point(query.values, series.points[at]))
     return table
 
