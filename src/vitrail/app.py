@@ -32,6 +32,7 @@ from vitrail.service.image_generation import ImageGenerations
 from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring
 from vitrail.service.ledger import Ledger
+from vitrail.service.perception import Perceptions
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk, Scripted
 from vitrail.service.tokens import Tokens
@@ -255,7 +256,7 @@ def _wire(
     settings: Settings,
     database: Database,
     ingest: Ingest,
-    engines: Mapping[str, Engine],
+    engines: Mapping[str, Slots],
     image_engines: Mapping[str, ImageSlots],
     metrics: Metrics,
     desk: ScriptDesk | None,
@@ -296,6 +297,11 @@ def _wire(
         deferred=Deferred(database, completions, settings.deferred, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
         responses=Responses(database, settings.responses, completions=completions),
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
+        perceptions=Perceptions(
+            catalog=catalog,
+            ingest=ingest,
+            engines={id: engine for id, engine in engines.items() if engine.capabilities.perception},
+        ),
         images=images,
         health=HealthReport(all_engines, database, draining=draining),
         render_metrics=metrics.render,

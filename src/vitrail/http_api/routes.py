@@ -23,6 +23,7 @@ from vitrail.http_api import (
     images,
     models,
     pages,
+    perception,
     responses,
     scripted,
     text,
@@ -83,6 +84,8 @@ KEYED_ROUTES = (
     KeyedRoute("GET", "/v1/api-key", api_key.show_api_key, "api-key", api_key.ApiKeyInfo),
     KeyedRoute("POST", "/v1/tokenize-text", tokens.tokenize_text, "tokenize", tokens.Tokenized, tokens.Tokenize),
     KeyedRoute("POST", "/v1/image-tokens", tokens.count_images, "tokenize", tokens.ImageTokensList, Chat),
+    KeyedRoute("GET", "/v1/perception", perception.list_perceiving_models, "models", perception.PerceivingModels),
+    KeyedRoute("POST", "/v1/perception", perception.show_perception, "chat", perception.PerceivedList, Chat),
 )
 SCRIPTED_ROUTES = (  # only where a model is scripted
     KeyedRoute("GET", "/v1/scripted/requests", scripted.list_requests, "scripted", scripted.RequestList),

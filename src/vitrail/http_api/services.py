@@ -16,6 +16,7 @@ from vitrail.service.completion import Completions
 from vitrail.service.deferred import Deferred
 from vitrail.service.health import HealthReport
 from vitrail.service.image_generation import ImageGenerations
+from vitrail.service.perception import Perceptions
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk
 from vitrail.service.tokens import Tokens
@@ -41,6 +42,7 @@ class Services:
     deferred: Deferred
     responses: Responses
     tokens: Tokens
+    perceptions: Perceptions
     images: ImageGenerations
     health: HealthReport
     render_metrics: Callable[[], tuple[bytes, str]]  # the page and its content type

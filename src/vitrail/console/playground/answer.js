@@ -43,7 +43,7 @@ export class Answer {
     this.element.removeAttribute("aria-busy");
     if (!this.#text) this.words.replaceChildren(h("span", { class: "waiting" }, "No text."));
     this.#indent();
-    this.facts.replaceChildren(...this.#rows(ending).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+    this.facts.replaceChildren(...this.#rows(ending).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
     this.tools.prepend(copyButton(() => this.#text, "Copy the answer"));
   }
 

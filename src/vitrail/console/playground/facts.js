@@ -4,7 +4,16 @@ import { read, send } from "../api.js";
 import { h, svg } from "../dom.js";
 import { imageTokensBody } from "./request.js";
 
-const KINDS = { text: "Text", object: "Objects", face: "Faces", code: "Codes", label: "Looks like", colour: "Colours" };
+const KINDS = {
+  text: "Text",
+  object: "Objects",
+  face: "Faces",
+  code: "Codes",
+  label: "Looks like",
+  shape: "Shapes",
+  bar: "Bars of a chart",
+  colour: "Colours",
+};
 
 // Return the ids of the models that tell what they perceive; none where the server does not offer it.
 export async function listPerceivers() {

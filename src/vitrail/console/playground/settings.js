@@ -2,6 +2,7 @@
 
 import { field, h } from "../dom.js";
 
+const NARROW = "(max-width: 60rem)"; // as in style.css
 const EXAMPLE = {
   type: "object",
   properties: { answer: { type: "string" }, numbers: { type: "array", items: { type: "number" } } },
@@ -33,9 +34,7 @@ export class Settings extends EventTarget {
       field("Most completion tokens", this.maxTokens),
       field("Seed", this.seed, "The same seed asks for the same answer, as far as the engine can."),
     );
-    this.element = h(
-      "form",
-      { class: "settings card", "aria-label": "Settings" },
+    const fields = [
       field("Model", this.model),
       field("Detail of pictures", this.detail, "Each picture can have its own."),
       field("Temperature", this.temperature, "0 to 2. Not sent when empty."),
@@ -43,7 +42,10 @@ export class Settings extends EventTarget {
       this.ofSchema,
       h("label", { class: "check" }, this.stream, " Stream the answer"),
       more,
-    );
+    ];
+    const isOpen = !matchMedia(NARROW).matches; // a phone shows the message first
+    const inside = h("details", { open: isOpen }, h("summary", {}, h("h2", {}, "Settings")), fields);
+    this.element = h("form", { class: "settings card", "aria-label": "Settings" }, inside);
     this.element.addEventListener("input", () => this.#changed());
     this.element.addEventListener("submit", (event) => event.preventDefault());
     this.#changed();
@@ -92,7 +94,7 @@ export class Settings extends EventTarget {
 
   // Show what is wrong, where it is wrong.
   complain() {
-    this.element.querySelector("details").open ||= [this.maxTokens, this.seed].some((one) => !one.validity.valid);
+    for (const part of this.element.querySelectorAll("details:has(:invalid)")) part.open = true;
     this.element.reportValidity();
   }
 
