@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { basename } from "node:path";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
@@ -35,6 +36,29 @@ export async function enter(page, key) {
   await page.getByLabel("API key").fill(key);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("button", { name: "Sign out" }).waitFor();
+}
+
+// Put files onto the drop zone as if they came from the desktop, or into a paste event; `files` are paths.
+export async function hand(page, kind, selector, files) {
+  const contents = await Promise.all(
+    files.map(async (path) => ({ name: basename(path), base64: await readFile(path, "base64") })),
+  );
+  const transfer = await page.evaluateHandle((given) => {
+    const data = new DataTransfer();
+    for (const { name, base64 } of given) {
+      const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+      data.items.add(new File([bytes], name));
+    }
+    return data;
+  }, contents);
+  if (kind === "drop") {
+    await page.dispatchEvent(selector, "dragover", { dataTransfer: transfer });
+    await page.dispatchEvent(selector, "drop", { dataTransfer: transfer });
+  } else {
+    await page.evaluate((data) => {
+      document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+    }, transfer);
+  }
 }
 
 // Close a page after asserting that the browser's console had nothing to say but what was expected.

@@ -14,8 +14,7 @@ export const RECEIPT = join(ROOT, "docs/receipt.jpg");
 const SCRIPT = `
 rules:
   - when: {text: "slowly"}
-    chunks: ["One ", "two ", "three ", "four."]
-    delay_seconds: 0.4
+    chunks: ["One ", "two ", {text: "three.", delay_seconds: 30}]
   - when: {text: "what was bought"}
     text: Bread, cheese and a newspaper.
   - when: {text: "too often"}
@@ -27,6 +26,8 @@ rules:
     reasoning: I count the windows once more.
     text: There are twelve.
   - when: {text: "as an object"}
+  - when: {text: "markup"}
+    text: '<img src=x onerror="alert(1)"> **bold**'
   - when: {images: 1}
     chunks: ["The total is $50.23, ", "and the change given is $9.77."]
   - when: {images: {min: 2}}
@@ -52,27 +53,51 @@ input = ["text"]
 allow_hosts = ["${host}"]
 `;
 
-// Start everything; returns { url, key, imageUrl, folder, close }.
+// Start everything; returns { url, key, imageUrl, folder, log(), requests(), close() }.
 export async function startServer() {
   const folder = await mkdtemp(join(tmpdir(), "vitrail-console-"));
   const host = await startImageHost();
+  const imageHost = `127.0.0.1:${host.address().port}`;
   await writeFile(join(folder, "script.yaml"), SCRIPT);
-  await writeFile(join(folder, "vitrail.toml"), CONFIG(`127.0.0.1:${host.address().port}`));
-  const child = spawn(PYTHON, ["-m", "vitrail", "serve", "--port", "0", "--data-dir", "data"], {
-    cwd: folder,
-    env: { ...process.env, OMP_WAIT_POLICY: "passive" },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const { url, key } = await readAnnouncement(child);
+  await writeFile(join(folder, "vitrail.toml"), CONFIG(imageHost));
+  const server = await spawnServer(["-m", "vitrail", "serve", "--port", "0", "--data-dir", "data"], folder);
+  return {
+    ...server,
+    imageUrl: `http://${imageHost}/receipt.jpg`,
+    // Return what the scripted models were asked since the last call, oldest first.
+    async requests() {
+      const options = { headers: { authorization: `Bearer ${server.key}` } };
+      const { data } = await (await fetch(`${server.url}/v1/scripted/requests`, options)).json();
+      await fetch(`${server.url}/v1/scripted/requests`, { ...options, method: "DELETE" });
+      return data;
+    },
+    async close() {
+      host.closeAllConnections();
+      host.close();
+      await server.close();
+    },
+  };
+}
+
+// Start facts-1: its own perception, and a tiny random language model in place of the weights.
+export async function startFacts() {
+  const folder = await mkdtemp(join(tmpdir(), "vitrail-facts-"));
+  return spawnServer(["-m", "tests.console.serve_facts", folder], ROOT, folder);
+}
+
+async function spawnServer(command, cwd, folder = cwd) {
+  const env = { ...process.env, OMP_WAIT_POLICY: "passive" };
+  const child = spawn(PYTHON, command, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+  const { url, key, log } = await readAnnouncement(child);
   return {
     url,
     key,
-    imageUrl: `http://127.0.0.1:${host.address().port}/receipt.jpg`,
     folder,
+    log,
     async close() {
-      host.close();
+      const ended = once(child, "exit");
       child.kill("SIGTERM");
-      await once(child, "exit");
+      await ended;
       await rm(folder, { recursive: true });
     },
   };
@@ -105,5 +130,5 @@ async function readAnnouncement(child) {
   await Promise.race([said, ended]);
   ended.catch(() => {});
   const base = /Vitrail serves (\S+)/.exec(text)[1];
-  return { url: base.replace(/\/v1$/, ""), key: /export XAI_API_KEY=(\S+)/.exec(text)[1] };
+  return { url: base.replace(/\/v1$/, ""), key: /export XAI_API_KEY=(\S+)/.exec(text)[1], log: () => log };
 }

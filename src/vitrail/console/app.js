@@ -30,7 +30,8 @@ async function show() {
   document.title = `${page.title} · Vitrail`;
   mark(wanted);
   view.open?.(query, wanted);
-  if (isNew && document.activeElement !== document.body) main.focus({ preventScroll: true });
+  const focused = document.activeElement;
+  if (isNew && focused !== document.body && !main.contains(focused)) main.focus({ preventScroll: true });
 }
 
 function mark(wanted) {

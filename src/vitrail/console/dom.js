@@ -46,12 +46,24 @@ export function field(label, control, hint) {
 export function copyButton(text, label = "Copy") {
   const button = h("button", { type: "button", class: "small" }, label);
   button.addEventListener("click", async () => {
-    const copied = await navigator.clipboard?.writeText(text()).then(() => true, () => false);
+    const copied = await copy(text(), button);
     button.textContent = copied ? "Copied" : "Select the text and copy it by hand";
     say(button.textContent);
     setTimeout(() => (button.textContent = label), 2000);
   });
   return button;
+}
+
+// Copy a text; browsers offer the clipboard on https and localhost alone, so elsewhere a selection is copied.
+async function copy(text, button) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text).then(() => true, () => false);
+  const area = h("textarea", { class: "unseen", value: text });
+  button.after(area);
+  area.select();
+  const copied = document.execCommand("copy");
+  area.remove();
+  button.focus();
+  return copied;
 }
 
 // Return a box that tells of a failure, with what an operator would ask for.

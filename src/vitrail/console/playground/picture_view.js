@@ -40,7 +40,7 @@ export function createPictureView(picture) {
     },
     showTrouble(failure) {
       plan.className = "plan trouble";
-      plan.textContent = failure.message;
+      plan.textContent = failure.message.replace(/ \(at messages\S+\)/, ""); // the place in a request made to ask
       frame.querySelector(".grid")?.remove();
     },
     showFacts(sheet) {

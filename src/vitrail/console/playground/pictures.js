@@ -4,7 +4,7 @@
 
 const PNG = [0x89, 0x50, 0x4e, 0x47];
 const JPEG = [0xff, 0xd8, 0xff];
-const names = new Set();
+const names = new Map(); // name -> the data URI of the picture that has it
 let made = 0;
 
 // Return the picture of a file; what is neither JPEG nor PNG is turned into a PNG where the browser can read it.
@@ -28,7 +28,7 @@ export async function pictureOfUrl(text) {
 
 async function pictureOf(blob, name, mediaType) {
   const url = await readDataUri(blob);
-  return { id: ++made, name: uniqueName(name, mediaType), url, shown: URL.createObjectURL(blob), file: blob, mediaType };
+  return { id: ++made, name: uniqueName(name, mediaType, url), url, shown: URL.createObjectURL(blob), file: blob, mediaType };
 }
 
 const sniff = (head) => {
@@ -58,14 +58,14 @@ function fromDataUri(text) {
   return new File([bytes], "picture", { type: head.slice("data:".length).split(";")[0] });
 }
 
-// Return a file name that no other picture has, since the code panel reads files by their names.
-function uniqueName(name, mediaType) {
+// Return a file name that no picture with other bytes has, since the code panel reads files by their names.
+function uniqueName(name, mediaType, url) {
   const ending = mediaType === "image/png" ? ".png" : ".jpg";
   const given = name && name !== "image.png" ? name : "pasted"; // what browsers call an image from the clipboard
   const [stem, suffix] = /\.(png|jpe?g)$/i.test(given) ? cut(given) : [given, ending];
   let unique = stem + suffix;
-  for (let number = 2; names.has(unique); number++) unique = `${stem}-${number}${suffix}`;
-  names.add(unique);
+  for (let number = 2; (names.get(unique) ?? url) !== url; number++) unique = `${stem}-${number}${suffix}`;
+  names.set(unique, url);
   return unique;
 }
 

@@ -19,7 +19,7 @@ export class Settings extends EventTarget {
     this.detail = select({ auto: "auto (as high)", high: "high: up to 6 tiles", low: "low: overview only" });
     this.temperature = h("input", { type: "number", min: 0, max: 2, step: 0.1, placeholder: "1" });
     this.format = select({ text: "Text", json_object: "A JSON object", json_schema: "JSON of a schema" });
-    this.schemaName = h("input", { value: "answer", pattern: "[A-Za-z0-9_-]{1,64}", required: true });
+    this.schemaName = h("input", { value: "answer", pattern: "[\\w\\-]{1,64}", required: true });
     this.schema = h("textarea", { rows: 10, class: "mono", value: JSON.stringify(EXAMPLE, null, 2), required: true });
     this.stream = h("input", { type: "checkbox", checked: true });
     this.system = h("textarea", { rows: 3, placeholder: "Instructions before the conversation" });
