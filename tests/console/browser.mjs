@@ -20,7 +20,7 @@ export async function openPage(browser, server, { hash = "", size = [1280, 900],
   const [width, height] = size;
   const context = await browser.newContext({ viewport: { width, height }, locale: "en-US", ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(20_000);
   page.troubles = [];
   page.expected = [];
   page.on("console", (message) => {

@@ -26,6 +26,8 @@ rules:
     reasoning: I count the windows once more.
     text: There are twelve.
   - when: {text: "as an object"}
+  - when: {text: "refuse it"}
+    error: {kind: InvalidArgument, text: "I would rather not."}
   - when: {text: "markup"}
     text: '<img src=x onerror="alert(1)"> **bold**'
   - when: {images: 1}

@@ -10,7 +10,9 @@ import { session } from "./session.js";
 const by = (id) => document.getElementById(id);
 const main = by("main");
 const made = new Map(); // page id -> what its module made; kept, so that a page is as it was left
+const links = new Map(PAGES.map((page) => [page.id, h("a", { href: `#/${page.id}` }, page.title)]));
 let shown = null;
+let isFirst = true;
 
 function route() {
   const [path, query = ""] = location.hash.replace(/^#\//, "").split("?");
@@ -28,17 +30,10 @@ async function show() {
   if (isNew) main.replaceChildren(view.element);
   shown = page.id;
   document.title = `${page.title} · Vitrail`;
-  mark(wanted);
+  for (const [id, link] of links) link.ariaCurrent = id === wanted.id ? "page" : null;
   view.open?.(query, wanted);
-  const focused = document.activeElement;
-  if (isNew && focused !== document.body && !main.contains(focused)) main.focus({ preventScroll: true });
-}
-
-function mark(wanted) {
-  const links = PAGES.map((page) =>
-    h("a", { href: `#/${page.id}`, "aria-current": page === wanted && "page" }, page.title),
-  );
-  by("pages").replaceChildren(...links);
+  if (isNew && !isFirst && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
+  isFirst = false;
 }
 
 function tellWho() {
@@ -52,6 +47,7 @@ async function tellServer() {
   if (server) by("about").textContent = `Vitrail ${server.version}`;
 }
 
+by("pages").append(...links.values());
 by("theme").value = document.documentElement.dataset.theme;
 by("theme").addEventListener("change", ({ target }) => {
   document.documentElement.dataset.theme = target.value;

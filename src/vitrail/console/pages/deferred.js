@@ -62,7 +62,7 @@ export function create() {
       h("p", { class: "hint" }, `${job.model} · asked at ${clock(job.asked)} · `, h("code", {}, job.id)),
       job.completion && showCompletion(job.completion),
       job.failure && failureBox(job.failure),
-      h("div", { class: "row" }, fetchIt, job.state === "pending" || canFetch ? null : forget),
+      h("div", { class: "row" }, fetchIt, job.completion && copyAnswer(job.completion), job.state !== "pending" && !canFetch && forget),
     );
   }
 
@@ -78,9 +78,7 @@ export function create() {
 function showCompletion({ choices, usage, model, id }) {
   const text = choices[0].message.content;
   const facts = [model, choices[0].finish_reason, `${count(usage.total_tokens)} tokens`, dollars(usage.cost_in_usd_ticks ?? 0)];
-  return [
-    h("div", { class: "words" }, text),
-    h("p", { class: "hint" }, `${facts.join(" · ")} · `, h("code", {}, id)),
-    copyButton(() => text, "Copy the answer"),
-  ];
+  return [h("div", { class: "words" }, text), h("p", { class: "hint" }, `${facts.join(" · ")} · `, h("code", {}, id))];
 }
+
+const copyAnswer = ({ choices }) => copyButton(() => choices[0].message.content, "Copy the answer");

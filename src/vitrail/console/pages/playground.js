@@ -14,6 +14,8 @@ import { Settings } from "../playground/settings.js";
 import { count, dollars, plural, priceTicks } from "../words.js";
 
 const GRPC_PORT = 50051;
+const SHOW = "Show what is perceived";
+const HIDE = "Hide what is perceived";
 
 export function create() {
   const playground = new Playground();
@@ -23,7 +25,9 @@ export function create() {
 class Playground {
   #turns = []; // { role, parts } and { role, text, answer }, as request.js reads them
   #running = null; // the AbortController of the answer that is coming
-  #perceivers = [];
+  #shown = []; // { part, view } of the pictures in the conversation
+  #perceivers = []; // ids of the models that tell what they perceive
+  #perceived = null; // the views that show it, a Set; null while it is not to be shown
   #server = {};
 
   constructor() {
@@ -37,7 +41,7 @@ class Playground {
     this.send = button("Send", () => this.#ask(), "primary");
     this.stop = button("Stop", () => this.#running?.abort());
     this.defer = button("Send deferred", () => this.#askLater());
-    this.look = button("Show what is perceived", () => this.#perceive());
+    this.look = button(SHOW, () => this.#togglePerceived());
     this.again = button("New conversation", () => this.#begin());
     const actions = h("div", { class: "row" }, this.send, this.stop, this.defer, this.look, this.again);
     const left = h("div", { class: "talk" }, this.turns, this.sum, this.trouble, this.composer.element, this.total, actions, this.code.element);
@@ -51,10 +55,11 @@ class Playground {
   }
 
   async open(query) {
+    this.settings.choose(query.get("model")); // at once where the models are known from before
     try {
       const { models } = await read("v1/language-models");
       this.settings.offer(models);
-      if (query.has("model")) this.settings.choose(query.get("model"));
+      this.settings.choose(query.get("model"));
       [this.#perceivers, this.#server] = await Promise.all([listPerceivers(), read("./")]);
       this.#update();
     } catch (failure) {
@@ -68,13 +73,15 @@ class Playground {
     this.send.disabled = this.defer.disabled = Boolean(this.#running) || !parts.length;
     this.stop.hidden = !this.#running;
     this.again.hidden = !this.#turns.length;
-    this.look.hidden = !this.#canPerceive() || !this.composer.pictures.length;
+    this.look.hidden = !this.#perceivers.includes(this.settings.chosen?.id) || !this.#pictures.length;
     this.#count();
+    this.#perceive();
     this.#showCode(parts);
   }
 
-  #canPerceive() {
-    return this.#perceivers.includes(this.settings.chosen?.id);
+  // Return every picture on the page with its view.
+  get #pictures() {
+    return [...this.#shown, ...this.composer.pictures];
   }
 
   async #count() {
@@ -116,11 +123,13 @@ class Playground {
     const turn = { role: "user", parts };
     const answer = new Answer();
     const body = buildBody(values, [...this.#turns, turn]);
-    const pair = [showParts(turn, values), h("li", { class: "turn assistant" }, h("h2", {}, "Answer"), answer.element)];
+    const { element: asked, pictures } = showParts(turn, values);
+    const pair = [asked, h("li", { class: "turn assistant" }, h("h2", {}, "Answer"), answer.element)];
     this.turns.append(...pair);
     this.composer.clear();
     this.#running = new AbortController();
     this.#turns.push(turn);
+    this.#shown.push(...pictures);
     this.#update();
     pair[1].scrollIntoView({ block: "nearest" });
     const failure = await this.#run(body, answer);
@@ -129,6 +138,7 @@ class Playground {
       this.#turns.push({ role: "assistant", text: answer.text, usage: answer.usage });
     } else if (failure) {
       this.#turns.pop();
+      this.#shown = this.#shown.filter((one) => !pictures.includes(one));
       pair.forEach((element) => element.remove());
       this.composer.restore(parts);
     }
@@ -184,18 +194,31 @@ class Playground {
     this.#update();
   }
 
-  async #perceive() {
+  #togglePerceived() {
+    for (const view of this.#perceived ?? []) view.showFacts(null);
+    this.#perceived = this.#perceived ? null : new Set();
+    this.look.textContent = this.#perceived ? HIDE : SHOW;
     this.trouble.replaceChildren();
-    this.look.disabled = true;
+    this.#perceive();
+  }
+
+  // Where it is wanted, show what is perceived in each picture that does not show it yet.
+  async #perceive() {
+    if (!this.#perceived || this.look.hidden) return;
     const { chosen, detail } = this.settings;
-    try {
-      for (const { part, view } of this.composer.pictures)
-        view.showFacts(await perceive(chosen.id, part.picture, part.detail ?? detail.value));
-      say("What was perceived is shown under each picture.");
-    } catch (failure) {
-      this.#complain(failure);
+    const views = this.#perceived;
+    for (const { part, view } of this.#pictures.filter((one) => !views.has(one.view))) {
+      views.add(view);
+      try {
+        const sheet = await perceive(chosen.id, part.picture, part.detail ?? detail.value);
+        if (views !== this.#perceived) return; // hidden meanwhile
+        view.showFacts(sheet);
+        say(`What was perceived in ${part.picture.name} is shown under it.`);
+      } catch (failure) {
+        views.delete(view);
+        return this.#complain(failure);
+      }
     }
-    this.look.disabled = false;
   }
 
   #sumUp() {
@@ -207,6 +230,7 @@ class Playground {
   #begin() {
     this.#running?.abort();
     this.#turns = [];
+    this.#shown = [];
     this.turns.replaceChildren();
     this.trouble.replaceChildren();
     this.#sumUp();
@@ -223,15 +247,17 @@ async function* wholeAnswer(response) {
   yield await response.json();
 }
 
-// Return a turn of the user as it is shown in the conversation, pictures with their grids.
+// Return a turn of the user as it is shown in the conversation, and its pictures with their views.
 function showParts(turn, { model, detail }) {
+  const pictures = [];
   const shown = turn.parts.map((part) => {
     if (part.kind === "text") return h("p", { class: "words" }, part.text);
     const view = createPictureView(part.picture);
     countPicture(model, part.picture, part.detail ?? detail).then(view.showPlan, view.showTrouble);
+    pictures.push({ part, view });
     return view.element;
   });
-  return h("li", { class: "turn user" }, h("h2", {}, "You"), h("div", { class: "shown" }, shown));
+  return { element: h("li", { class: "turn user" }, h("h2", {}, "You"), h("div", { class: "shown" }, shown)), pictures };
 }
 
 function summary(parts) {

@@ -67,10 +67,12 @@ export class Composer extends EventTarget {
 
   async #add(makers) {
     this.trouble.replaceChildren();
+    let last = null; // pictures that come together stay together
     for (const make of makers) {
       try {
         const picture = await make();
-        this.#insert({ kind: "image", picture, detail: null }, this.#placeForPictures());
+        const at = this.#rows.includes(last) ? this.#rows.indexOf(last) + 1 : this.#placeForPictures();
+        last = this.#insert({ kind: "image", picture, detail: null }, at);
         say(`Added picture ${picture.name}.`);
       } catch (error) {
         this.trouble.append(h("p", { class: "trouble", role: "alert" }, error.message));

@@ -46,12 +46,14 @@ export function listFacts(sheet) {
     const facts = sheet.facts.filter((fact) => fact.kind === kind);
     if (!facts.length) return null;
     const rows = facts.map((fact) => h("li", {}, sentence(fact)));
-    return [h("h4", {}, h("span", { class: `swatch of-${kind}`, "aria-hidden": "true" }), title), h("ul", {}, rows)];
+    return [h("p", { class: "kind" }, h("span", { class: `swatch of-${kind}`, "aria-hidden": "true" }), title), h("ul", {}, rows)];
   });
   const made = sheet.medium === "photo" ? "Taken for a photo." : "Taken for a drawn picture or a document.";
   const empty = !sheet.facts.length && h("p", { class: "hint" }, "Nothing was sure enough to be used.");
   const summary = h("summary", {}, `What was perceived: ${sheet.facts.length}`);
-  return h("details", { class: "sheet", open: true }, summary, h("p", { class: "hint" }, made), empty, groups);
+  const inside = [h("p", { class: "hint" }, made), empty, groups];
+  const list = h("div", { class: "scroll", role: "group", "aria-label": "What was perceived", tabIndex: 0 }, inside);
+  return h("details", { class: "sheet", open: true }, summary, list);
 }
 
 const sentence = ({ text, confidence }) => (confidence === null ? text : `${text} (${Math.round(100 * confidence)} %)`);
