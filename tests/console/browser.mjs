@@ -12,7 +12,7 @@ const isRoot = process.getuid?.() === 0;
 export const launch = () =>
   chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [...(isRoot ? ["--no-sandbox"] : []), "--disable-gpu", "--force-color-profile=srgb"],
+    args: [...(isRoot ? ["--no-sandbox"] : []), "--disable-gpu", "--disable-dev-shm-usage", "--force-color-profile=srgb"],
   });
 
 // Open a page of the console; `troubles` fills with whatever the browser complains of, `expected` are let pass.

@@ -116,7 +116,7 @@ test("the code for the xAI SDK is Python, with every part of the request in it",
   await writeFile(join(folder, "xai.py"), code);
   await run(PYTHON, ["-W", "error", "-m", "py_compile", "xai.py"], { cwd: folder });
   for (const part of ['detail="high"', "FORMAT_TYPE_JSON_SCHEMA", JSON.stringify(TRICKY), "chat.stream()"]) assert.ok(code.includes(part), part);
-  await page.getByText("The xAI SDK speaks gRPC, and this server names no gRPC address").waitFor();
+  await page.getByText("It speaks gRPC, and this server names no gRPC address").waitFor();
   await closePage(page);
 });
 

@@ -137,6 +137,16 @@ test("an answer is shown as it comes, and can be stopped", async () => {
   assert.equal(await outcome(), "cancelled");
 });
 
+test("stopped before a word came, the message is there again", async () => {
+  await text().fill("Wait long");
+  await press("Send");
+  await page.getByText("Waiting for the first words").waitFor();
+  await press("Stop");
+  await idle();
+  assert.deepEqual(await order(), ["Wait long"]);
+  assert.equal(await answers().count(), 0);
+});
+
 test("a follow-up is asked with everything that was said before, until a new conversation begins", async () => {
   await add(RECEIPT);
   await text().fill("What is the total?");

@@ -15,6 +15,9 @@ const SCRIPT = `
 rules:
   - when: {text: "slowly"}
     chunks: ["One ", "two ", {text: "three.", delay_seconds: 30}]
+  - when: {text: "wait long"}
+    text: "At last."
+    first_delay_seconds: 30
   - when: {text: "what was bought"}
     text: Bread, cheese and a newspaper.
   - when: {text: "too often"}

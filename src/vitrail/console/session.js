@@ -2,7 +2,7 @@
 
 const PREFIX = "vitrail.key.";
 
-// `change` is sent when somebody signs in or out. Kinds of keys: "api", and "management" for the pages that need one.
+// `change` is sent when somebody signs in. Kinds of keys: "api", and "management" for the pages that need one.
 class Session extends EventTarget {
   secret(kind) {
     return this.#read(kind)?.secret ?? null;
@@ -22,10 +22,10 @@ class Session extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  // Forget everything of this tab, what pages kept included.
+  // Forget everything of this tab; loading the page anew forgets what pages hold in memory, pictures included.
   leave() {
     sessionStorage.clear();
-    this.dispatchEvent(new Event("change"));
+    location.reload();
   }
 
   #read(kind) {

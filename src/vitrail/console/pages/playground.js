@@ -132,12 +132,12 @@ class Playground {
     this.#shown.push(...pictures);
     this.#update();
     pair[1].scrollIntoView({ block: "nearest" });
-    const failure = await this.#run(body, answer);
+    const { isWhole, failure } = await this.#run(body, answer);
     this.#running = null;
-    if (answer.text) {
+    if (isWhole || answer.text) {
       this.#turns.push({ role: "assistant", text: answer.text, usage: answer.usage });
-    } else if (failure) {
-      this.#turns.pop();
+    } else {
+      this.#turns.pop(); // nothing came: the message is there again, to be changed or sent once more
       this.#shown = this.#shown.filter((one) => !pictures.includes(one));
       pair.forEach((element) => element.remove());
       this.composer.restore(parts);
@@ -148,7 +148,7 @@ class Playground {
     this.composer.focus();
   }
 
-  // Send the body and fill the answer; return what went wrong, or null.
+  // Send the body and fill the answer; return whether it came whole, and what went wrong if it did.
   async #run(body, answer) {
     const begun = performance.now();
     const ending = { reason: "stopped" };
@@ -171,7 +171,7 @@ class Playground {
       else [failure, ending.reason] = [error, "failed"];
     }
     answer.end({ ...ending, totalMs: performance.now() - begun });
-    return failure;
+    return { isWhole: ending.reason !== "stopped" && !failure, failure };
   }
 
   async #askLater() {
@@ -269,12 +269,13 @@ function summary(parts) {
 // Return where the xAI SDK finds this server: what the server says of gRPC, else a guess that the note tells of.
 function grpcAddress(server) {
   const { hostname, protocol } = location;
-  const local = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
-  const grpcHost = server.grpc ?? `${local ? "localhost" : hostname}:${GRPC_PORT}`;
+  const host = ["localhost", "127.0.0.1", "[::1]"].includes(hostname) ? "localhost" : hostname;
+  const port = server.grpc?.split(":").pop() ?? GRPC_PORT;
+  const install = "Put your key into XAI_API_KEY first. pip install xai-sdk";
   const grpcNote = server.grpc
-    ? "pip install xai-sdk. It speaks gRPC."
-    : `The xAI SDK speaks gRPC, and this server names no gRPC address: the code assumes port ${GRPC_PORT}.`;
-  return { grpcHost, grpcIsPlain: protocol === "http:", grpcNote };
+    ? install
+    : `${install}. It speaks gRPC, and this server names no gRPC address: the code assumes port ${port}.`;
+  return { grpcHost: `${host}:${port}`, grpcIsPlain: protocol === "http:", grpcNote };
 }
 
 const button = (text, act, kind = "") => h("button", { type: "button", class: kind, onclick: act }, text);

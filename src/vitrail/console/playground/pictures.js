@@ -22,8 +22,16 @@ export async function pictureOfUrl(text) {
   if (text.startsWith("data:")) return pictureOfFile(fromDataUri(text));
   const { protocol, pathname } = new URL(text);
   if (protocol !== "http:" && protocol !== "https:") throw new TypeError("The address must begin with http:// or https://.");
-  const name = decodeURIComponent(pathname.split("/").pop()) || text;
+  const name = readable(pathname.split("/").pop()) || text;
   return { id: ++made, name, url: text, shown: text };
+}
+
+function readable(name) {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // a stray percent sign
+  }
 }
 
 async function pictureOf(blob, name, mediaType) {
