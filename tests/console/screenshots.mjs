@@ -11,7 +11,7 @@ const SHRINK = `
 import sys
 from PIL import Image
 for path in sys.argv[1:]:
-    Image.open(path).convert("RGB").quantize(96).save(path, optimize=True)
+    Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
 `;
 
 const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
