@@ -37,6 +37,7 @@ from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring
 from vitrail.service.ledger import Ledger
 from vitrail.service.management_keys import ManagementKeys
+from vitrail.service.perception import Perceptions
 from vitrail.service.rate_limits import RateLimits
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk, Scripted
@@ -272,7 +273,7 @@ def _wire(
     settings: Settings,
     database: Database,
     ingest: Ingest,
-    engines: Mapping[str, Engine],
+    engines: Mapping[str, Slots],
     image_engines: Mapping[str, ImageSlots],
     metrics: Metrics,
     desk: ScriptDesk | None,
@@ -331,6 +332,12 @@ def _wire(
         deferred=Deferred(database, completions, settings.deferred, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
         responses=responses,
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
+        perceptions=Perceptions(
+            catalog=catalog,
+            admission=admission,
+            ingest=ingest,
+            engines={id: engine for id, engine in engines.items() if engine.capabilities.perception},
+        ),
         images=images,
         management=Management(
             keys=ManagementKeys(database),

@@ -20,6 +20,7 @@ from vitrail.service.image_generation import ImageGenerations
 from vitrail.service.invoices import Invoices
 from vitrail.service.keyring import Keyring
 from vitrail.service.management_keys import ManagementKeys
+from vitrail.service.perception import Perceptions
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk
 from vitrail.service.teams import Teams
@@ -59,6 +60,7 @@ class Services:
     deferred: Deferred
     responses: Responses
     tokens: Tokens
+    perceptions: Perceptions
     images: ImageGenerations
     management: Management
     health: HealthReport
