@@ -16,7 +16,7 @@ export const launch = () =>
   });
 
 // Open a page of the console; `troubles` fills with whatever the browser complains of, `expected` are let pass.
-export async function openPage(browser, server, { hash = "", size = [1280, 900], signIn = true, ...options } = {}) {
+export async function openPage(browser, server, { hash = "", size = [1280, 900], signIn = true, key = server.key, ...options } = {}) {
   const [width, height] = size;
   const context = await browser.newContext({ viewport: { width, height }, locale: "en-US", ...options });
   const page = await context.newPage();
@@ -28,14 +28,14 @@ export async function openPage(browser, server, { hash = "", size = [1280, 900],
   });
   page.on("pageerror", (error) => page.troubles.push(String(error)));
   await page.goto(`${server.url}/console${hash}`);
-  if (signIn) await enter(page, server.key);
+  if (signIn) await enter(page, key);
   return page;
 }
 
 export async function enter(page, key) {
   await page.getByLabel("API key").fill(key);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("button", { name: "Sign out" }).waitFor();
+  await page.getByRole("button", { name: "Sign in" }).waitFor({ state: "detached" });
 }
 
 // Put files onto the drop zone as if they came from the desktop, or into a paste event; `files` are paths.

@@ -1,11 +1,12 @@
 // A real `vitrail serve` in a process of its own, with the scripted engine, and an image host beside it.
 
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 export const PYTHON = join(ROOT, ".venv/bin/python");
@@ -40,7 +41,7 @@ rules:
   - text: "Hello from the script."
 `;
 
-const CONFIG = (host) => `
+const CONFIG = ({ host, charge }) => `
 [[models]]
 id = "grok-2-vision-1212"
 engine = "scripted"
@@ -56,15 +57,18 @@ input = ["text"]
 
 [fetch]
 allow_hosts = ["${host}"]
+
+[billing]
+charge = ${charge}
 `;
 
-// Start everything; returns { url, key, imageUrl, folder, log(), requests(), close() }.
-export async function startServer() {
+// Start everything; returns { url, key, imageUrl, folder, log(), requests(), close() }. With `charge`, teams pay.
+export async function startServer({ charge = false } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "vitrail-console-"));
   const host = await startImageHost();
   const imageHost = `127.0.0.1:${host.address().port}`;
   await writeFile(join(folder, "script.yaml"), SCRIPT);
-  await writeFile(join(folder, "vitrail.toml"), CONFIG(imageHost));
+  await writeFile(join(folder, "vitrail.toml"), CONFIG({ host: imageHost, charge }));
   const server = await spawnServer(["-m", "vitrail", "serve", "--port", "0", "--data-dir", "data"], folder);
   return {
     ...server,
@@ -82,6 +86,19 @@ export async function startServer() {
       await server.close();
     },
   };
+}
+
+// Start a server whose teams pay, with management keys and a month of usage; returns also what seed.py tells, as `seeded`.
+export async function startManaged() {
+  const server = await startServer({ charge: true });
+  const { stdout } = await promisify(execFile)(PYTHON, ["-m", "tests.console.seed", join(server.folder, "data")], { cwd: ROOT });
+  const seeded = JSON.parse(stdout);
+  const ask = async (method, path, body) => {
+    const headers = { authorization: `Bearer ${seeded.operator}`, "content-type": "application/json" };
+    const answer = await fetch(`${server.url}/management/${path}`, { method, headers, body: body && JSON.stringify(body) });
+    return answer.json();
+  };
+  return { ...server, seeded, ask };
 }
 
 // Start facts-1: its own perception, and a tiny random language model in place of the weights.

@@ -3,15 +3,22 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { assertAccessible, closePage, enter, launch, openPage } from "./browser.mjs";
-import { startServer } from "./server.mjs";
+import { startManaged } from "./server.mjs";
 
 const MOST_BYTES = 150_000;
 const PAGES = { playground: "Playground", deferred: "Deferred completions", models: "Models and prices" };
+const MANAGED = { usage: "Usage" };
 const heading = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
 let server, browser;
 
+async function enterBoth(page) {
+  await enter(page, server.key);
+  await page.getByRole("link", { name: "Add a key" }).click();
+  await enter(page, server.seeded.operator);
+}
+
 before(async () => {
-  server = await startServer();
+  server = await startManaged();
   browser = await launch();
 });
 after(async () => {
@@ -31,23 +38,60 @@ test("a wrong key is refused in the server's words, a right one opens the page t
   await closePage(page);
 });
 
-test("the key is in session storage and a header, never in an address, local storage, a cookie or the log", async () => {
+test("keys are in session storage and a header, never in an address, local storage, a cookie or the log", async () => {
   const page = await openPage(browser, server, { signIn: false });
   const addresses = [];
   page.on("request", (request) => addresses.push(request.url()));
-  await enter(page, server.key);
-  for (const [id, title] of Object.entries(PAGES)) {
+  await enterBoth(page);
+  for (const [id, title] of Object.entries({ ...MANAGED, ...PAGES })) {
     await page.goto(`${server.url}/console#/${id}`);
     await heading(page, title);
   }
   await page.getByText("words-only").first().waitFor();
-  const secret = server.key;
-  assert.ok(addresses.length > 10 && addresses.every((address) => !address.includes(secret)));
+  assert.ok(addresses.length > 20 && server.log().includes("/v1/language-models") && server.log().includes("/usage"));
   const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, document.cookie, location.href]));
-  assert.ok(!kept.includes(secret));
-  assert.ok((await page.evaluate(() => JSON.stringify({ ...sessionStorage }))).includes(secret));
-  assert.ok(server.log().includes("/v1/language-models") && !server.log().includes(secret));
+  for (const secret of [server.key, server.seeded.operator]) {
+    assert.ok(addresses.every((address) => !address.includes(secret)));
+    assert.ok(!kept.includes(secret));
+    assert.ok((await page.evaluate(() => JSON.stringify({ ...sessionStorage }))).includes(secret));
+    assert.ok(!server.log().includes(secret));
+  }
   await closePage(page);
+});
+
+test("each kind of key opens its pages, the second one leaves the first one's work as it was", async () => {
+  const page = await openPage(browser, server, { signIn: false });
+  const listed = () => page.getByRole("navigation", { name: "Pages" }).getByRole("link").allTextContents();
+  assert.deepEqual(await listed(), []);
+  await enter(page, server.key);
+  await heading(page, "Playground");
+  assert.deepEqual(await listed(), ["Playground", "Deferred", "Models and prices"]);
+  await page.getByLabel("Text", { exact: true }).fill("Unfinished");
+  await page.getByRole("link", { name: "Add a key" }).click();
+  await enter(page, server.seeded.operator);
+  await heading(page, "Usage");
+  assert.deepEqual(await listed(), ["Playground", "Deferred", "Models and prices", "Usage"]);
+  assert.match(await page.locator("#who").textContent(), /^.+ xai-\.\.\..+ · ops \(operator\)$/);
+  assert.equal(await page.getByRole("link", { name: "Add a key" }).isVisible(), false);
+  await page.getByRole("link", { name: "Playground" }).click();
+  assert.equal(await page.getByLabel("Text", { exact: true }).inputValue(), "Unfinished");
+  await closePage(page);
+});
+
+test("a management key alone opens what is for it, also where another page was asked for", async () => {
+  const page = await openPage(browser, server, { hash: "#/deferred", key: server.seeded.acmeAdmin });
+  await heading(page, "Usage");
+  assert.deepEqual(await page.getByRole("navigation", { name: "Pages" }).getByRole("link").allTextContents(), ["Usage"]);
+  assert.equal(await page.locator("#who").textContent(), "acme-admin (team acme)");
+  await page.goto(`${server.url}/console#/models`);
+  await page.getByText("Models and prices: this page needs an API key.").waitFor();
+  await closePage(page);
+  const other = await openPage(browser, server, { signIn: false });
+  other.expected = ["status of 401"];
+  await other.getByLabel("management key").fill("xai-token-nobody");
+  await other.keyboard.press("Enter");
+  await other.getByRole("alert").waitFor();
+  await closePage(other);
 });
 
 test("signing out forgets everything that this tab kept", async () => {
@@ -155,11 +199,13 @@ for (const [name, size] of Object.entries({ phone: [320, 640], laptop: [1280, 80
       const page = await openPage(browser, server, { size, colorScheme, signIn: false });
       await heading(page, "Sign in");
       await assertAccessible(page);
-      await enter(page, server.key);
-      for (const [id, title] of Object.entries(PAGES)) {
-        await page.goto(`${server.url}/console#/${id}`);
+      await enterBoth(page);
+      const october = `?team=${server.seeded.acme}&from=2025-10-01&to=2025-10-31&by=tokenType`;
+      for (const [id, title] of Object.entries({ ...PAGES, ...MANAGED })) {
+        await page.goto(`${server.url}/console#/${id}${id === "usage" ? october : ""}`);
         await heading(page, title);
         if (id === "models") await page.getByText("words-only").first().waitFor();
+        if (id in MANAGED) await page.locator("table, .empty, ol li").first().waitFor();
         await assertAccessible(page);
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${id} is wider than the window`);
       }

@@ -14,10 +14,13 @@ const links = new Map(PAGES.map((page) => [page.id, h("a", { href: `#/${page.id}
 let shown = null;
 let isFirst = true;
 
+const isOpen = (page) => !page.needs || session.has(page.needs);
+
 function route() {
   const [path, query = ""] = location.hash.replace(/^#\//, "").split("?");
-  const wanted = PAGES.find((page) => page.id === path) ?? PAGES[0];
-  return { wanted, page: session.has(wanted.needs) ? wanted : SIGN_IN, query: new URLSearchParams(query) };
+  const first = PAGES.find(isOpen) ?? PAGES[0];
+  const wanted = [...PAGES, SIGN_IN].find((page) => page.id === path) ?? first;
+  return { wanted, page: isOpen(wanted) ? wanted : SIGN_IN, query: new URLSearchParams(query) };
 }
 
 async function show() {
@@ -36,10 +39,15 @@ async function show() {
   isFirst = false;
 }
 
+// Tell whose keys these are, and show what they open and nothing else.
 function tellWho() {
-  const key = session.about("api");
-  by("leave").hidden = !key;
-  by("who").textContent = key ? `${key.name || "key"} ${key.redacted_api_key}` : "";
+  const [key, managing] = [session.about("api"), session.about("management")];
+  const operates = managing && (managing.teamName ? `team ${managing.teamName}` : "operator");
+  const names = [key && `${key.name || "key"} ${key.redacted_api_key}`, managing && `${managing.name} (${operates})`];
+  by("who").textContent = names.filter(Boolean).join(" · ");
+  by("leave").hidden = !key && !managing;
+  by("add").hidden = Boolean(key) === Boolean(managing);
+  for (const page of PAGES) links.get(page.id).hidden = !isOpen(page);
 }
 
 async function tellServer() {
@@ -55,11 +63,13 @@ by("theme").addEventListener("change", ({ target }) => {
 });
 by("skip").addEventListener("click", () => main.focus());
 by("leave").addEventListener("click", () => session.leave());
-session.addEventListener("change", () => {
-  made.clear();
+session.addEventListener("change", ({ detail: kind }) => {
+  const opened = PAGES.filter((page) => page.needs === kind);
+  for (const page of [...opened, SIGN_IN]) made.delete(page.id);
   shown = null;
   tellWho();
-  show();
+  if (opened.includes(route().wanted)) show();
+  else location.hash = `#/${opened[0].id}`; // another kind of key than the page wants: on to what it opens
 });
 addEventListener("hashchange", show);
 tellWho();

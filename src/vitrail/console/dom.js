@@ -42,6 +42,17 @@ export function field(label, control, hint) {
   return h("div", { class: "field" }, h("label", { htmlFor: control.id }, label), control, note);
 }
 
+// Return a select; `names` are its values with what they are called.
+export const choice = (names, properties = {}) =>
+  h("select", properties, Object.entries(names).map(([value, text]) => h("option", { value }, text)));
+
+// Return a table that scrolls sideways where it is too wide; columns that begin with "#" hold numbers.
+export function table(caption, columns, rows) {
+  const head = columns.map((column) => h("th", { scope: "col", class: column.startsWith("#") && "number" }, column.replace("#", "")));
+  const inside = h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
+  return h("div", { class: "wide", role: "region", "aria-label": caption, tabIndex: 0 }, inside);
+}
+
 // Return a button that copies what `text()` gives, and says so.
 export function copyButton(text, label = "Copy") {
   const button = h("button", { type: "button", class: "small" }, label);

@@ -2,7 +2,7 @@
 
 const PREFIX = "vitrail.key.";
 
-// `change` is sent when somebody signs in. Kinds of keys: "api", and "management" for the pages that need one.
+// `change` is sent when somebody signs in, with the kind of key as its detail: "api" or "management".
 class Session extends EventTarget {
   secret(kind) {
     return this.#read(kind)?.secret ?? null;
@@ -19,7 +19,7 @@ class Session extends EventTarget {
 
   enter(kind, secret, about) {
     sessionStorage.setItem(PREFIX + kind, JSON.stringify({ secret, about }));
-    this.dispatchEvent(new Event("change"));
+    this.dispatchEvent(new CustomEvent("change", { detail: kind }));
   }
 
   // Forget everything of this tab; loading the page anew forgets what pages hold in memory, pictures included.

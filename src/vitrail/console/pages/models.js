@@ -1,7 +1,7 @@
 // The models that the key may use, with their prices.
 
 import { read } from "../api.js";
-import { failureBox, h } from "../dom.js";
+import { failureBox, h, table } from "../dom.js";
 import { count, day, fromCents, perMillion } from "../words.js";
 
 export function create() {
@@ -37,7 +37,7 @@ function languageModels(models) {
       h("td", {}, h("a", { href: `#/playground?model=${encodeURIComponent(model.id)}` }, `Try ${model.id}`)),
     ),
   );
-  const columns = ["Model", "Takes", "Text", "Cached text", "Images", "Completion", "Fingerprint", "Playground"];
+  const columns = ["Model", "Takes", "#Text", "#Cached text", "#Images", "#Completion", "Fingerprint", "Playground"];
   return h(
     "section",
     {},
@@ -59,17 +59,11 @@ function imageModels(models) {
       h("td", {}, h("code", {}, model.fingerprint)),
     ),
   );
-  const columns = ["Model", "An image", "Longest prompt", "Fingerprint"];
+  const columns = ["Model", "#An image", "#Longest prompt", "Fingerprint"];
   return h("section", {}, h("h2", {}, "Image models"), table("Image models and their prices", columns, rows));
 }
 
 function name(model) {
   const aliases = model.aliases.length > 0 && h("div", { class: "hint" }, `also ${model.aliases.join(", ")}`);
   return [h("code", {}, model.id), aliases];
-}
-
-function table(caption, columns, rows) {
-  const head = h("tr", {}, columns.map((column) => h("th", { scope: "col" }, column)));
-  const inside = h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, head), h("tbody", {}, rows));
-  return h("div", { class: "wide", role: "region", "aria-label": caption, tabIndex: 0 }, inside);
 }

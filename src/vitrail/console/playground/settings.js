@@ -1,6 +1,6 @@
 // How to ask: model, detail, temperature, format and the rest, as a form. Sends `change`.
 
-import { field, h } from "../dom.js";
+import { choice, field, h } from "../dom.js";
 
 const NARROW = "(max-width: 60rem)"; // as in style.css
 const EXAMPLE = {
@@ -16,9 +16,9 @@ export class Settings extends EventTarget {
   constructor() {
     super();
     this.model = h("select", { required: true });
-    this.detail = select({ auto: "auto (as high)", high: "high: up to 6 tiles", low: "low: overview only" });
+    this.detail = choice({ auto: "auto (as high)", high: "high: up to 6 tiles", low: "low: overview only" });
     this.temperature = h("input", { type: "number", min: 0, max: 2, step: 0.1, placeholder: "1" });
-    this.format = select({ text: "Text", json_object: "A JSON object", json_schema: "JSON of a schema" });
+    this.format = choice({ text: "Text", json_object: "A JSON object", json_schema: "JSON of a schema" });
     this.schemaName = h("input", { value: "answer", pattern: "[\\w\\-]{1,64}", required: true });
     this.schema = h("textarea", { rows: 10, class: "mono", value: JSON.stringify(EXAMPLE, null, 2), required: true });
     this.stream = h("input", { type: "checkbox", checked: true });
@@ -117,5 +117,3 @@ function schemaTrouble(text) {
 }
 
 const number = (input) => (input.value === "" ? null : input.valueAsNumber);
-
-const select = (names) => h("select", {}, Object.entries(names).map(([value, text]) => h("option", { value }, text)));
