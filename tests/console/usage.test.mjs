@@ -96,7 +96,7 @@ test("every control is in the address, Back undoes it, and a first visit has the
   await page.goBack();
   await page.getByRole("table", { name: "Requests by day" }).waitFor();
   assert.equal(await page.getByLabel("Show", { exact: true }).inputValue(), "requests");
-  await page.getByRole("link", { name: "Vitrail" }).click();
+  await page.getByRole("link", { name: "Keys" }).click();
   await page.getByRole("link", { name: "Usage" }).click(); // as it was left
   await page.getByRole("table", { name: "Requests by day" }).waitFor();
   await select(page, "Range", "12m"); // 365 days are too many hours to be seen

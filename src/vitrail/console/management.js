@@ -23,7 +23,7 @@ export class TeamChooser {
 
   constructor(onchoose) {
     this.select = choice({}, { onchange: () => onchoose(this.select.value) });
-    this.element = h("div", { hidden: !isOperator() }, field("Team", this.select));
+    this.element = h("div", { class: "team-choice", hidden: !isOperator() }, field("Team", this.select));
   }
 
   // Read the teams anew and choose: the one asked for, else the last one, else the first. Return it, or null if there is none such.
