@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { launch, openPage } from "./browser.mjs";
-import { PYTHON, RECEIPT, startFacts, startServer } from "./server.mjs";
+import { PYTHON, RECEIPT, startFacts, startManaged, startServer } from "./server.mjs";
 
 // A palette is enough for pages, and a third of the size.
 const SHRINK = `
@@ -22,6 +22,7 @@ export async function takeScreenshots(folder) {
   const names = [];
   const server = await startServer();
   const facts = await startFacts();
+  const managed = await startManaged();
   const browser = await launch();
   const shoot = async (page, name, options = {}) => {
     names.push(`${name}.png`);
@@ -53,6 +54,20 @@ export async function takeScreenshots(folder) {
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
     await shoot(page, "sign-in", { clip: { x: 0, y: 0, width: 1100, height: 460 } });
 
+    const { operator: key, acme } = managed.seeded;
+    await haveAcmePay(managed);
+    const management = await openPage(browser, managed, { key, size: [1100, 800], colorScheme: "light", hash: `#/keys?team=${acme}` });
+    await management.getByRole("button", { name: "Change website" }).waitFor();
+    await shoot(management, "keys", { clip: { x: 0, y: 0, width: 1100, height: 640 } });
+    await management.goto(`${managed.url}/console#/money?team=${acme}`);
+    await management.getByText("Invoice preview:").waitFor();
+    await shoot(management, "money", { fullPage: true });
+    await management.goto(`${managed.url}/console#/usage?team=${acme}&by=apiKeyId&from=2025-10-01&to=2025-10-31&zone=Europe/Berlin`);
+    await management.getByRole("table", { name: "Cost by day" }).waitFor();
+    await management.setViewportSize({ width: 1100, height: 1200 });
+    await management.waitForTimeout(200); // the chart is drawn for its new width
+    await shoot(management, "usage");
+
     const perceived = await openPage(browser, facts, { size: [1100, 800], colorScheme: "light" });
     await perceived.locator("input[type=file]").setInputFiles(RECEIPT);
     await press(perceived, "Show what is perceived");
@@ -66,10 +81,27 @@ export async function takeScreenshots(folder) {
   } finally {
     await browser.close();
     await facts.close();
+    await managed.close();
     await server.close();
   }
   execFileSync(PYTHON, ["-c", SHRINK, ...names.map((name) => join(folder, name))]);
   return names;
+}
+
+// Have the team acme get credits, and one of its keys spend some of them.
+async function haveAcmePay({ ask, url, seeded: { acme } }) {
+  const money = `v1/billing/teams/${acme}`;
+  await ask("POST", `${money}/credits`, { amount: { val: "5000" }, note: "to begin with", expireTime: "2099-01-01T00:00:00Z" });
+  await ask("POST", `${money}/prepaid/top-up`, { amount: { val: "25000" }, note: "order 17" });
+  await ask("POST", `${money}/postpaid/spending-limits`, { desiredHardSpendingLimit: { val: "100000" } });
+  const keys = `auth/teams/${acme}/api-keys`;
+  const [, ci, last] = (await ask("GET", keys)).apiKeys;
+  const acls = ["api-key:model:words-only", "api-key:endpoint:chat"];
+  await ask("PUT", `auth/api-keys/${ci.apiKeyId}`, { apiKey: { acls, qpm: 60, tpm: "100000", blocked: true }, fieldMask: "acls,qpm,tpm,blocked" });
+  await ask("PUT", `auth/api-keys/${last.apiKeyId}`, { apiKey: { name: "nightly" }, fieldMask: "name" });
+  const { apiKey } = await ask("POST", keys, { name: "press", acls: ["api-key:model:*", "api-key:endpoint:*"] });
+  const body = JSON.stringify({ model: "grok-2-vision", messages: [{ role: "user", content: "What was bought?" }] });
+  await fetch(`${url}/v1/chat/completions`, { method: "POST", headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" }, body });
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -7,7 +7,7 @@ import { startManaged } from "./server.mjs";
 
 const MOST_BYTES = 150_000;
 const PAGES = { playground: "Playground", deferred: "Deferred completions", models: "Models and prices" };
-const MANAGED = { usage: "Usage", keys: "Keys" };
+const MANAGED = { usage: "Usage", keys: "Keys", money: "Teams and money" };
 const heading = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
 let server, browser;
 
@@ -70,7 +70,7 @@ test("each kind of key opens its pages, the second one leaves the first one's wo
   await page.getByRole("link", { name: "Add a key" }).click();
   await enter(page, server.seeded.operator);
   await heading(page, "Usage");
-  assert.deepEqual(await listed(), ["Playground", "Deferred", "Models and prices", "Usage", "Keys"]);
+  assert.deepEqual(await listed(), ["Playground", "Deferred", "Models and prices", "Usage", "Keys", "Teams and money"]);
   assert.match(await page.locator("#who").textContent(), /^.+ xai-\.\.\..+ · ops \(operator\)$/);
   assert.equal(await page.getByRole("link", { name: "Add a key" }).isVisible(), false);
   await page.getByRole("link", { name: "Playground" }).click();
@@ -81,7 +81,7 @@ test("each kind of key opens its pages, the second one leaves the first one's wo
 test("a management key alone opens what is for it, also where another page was asked for", async () => {
   const page = await openPage(browser, server, { hash: "#/deferred", key: server.seeded.acmeAdmin });
   await heading(page, "Usage");
-  assert.deepEqual(await page.getByRole("navigation", { name: "Pages" }).getByRole("link").allTextContents(), ["Usage", "Keys"]);
+  assert.deepEqual(await page.getByRole("navigation", { name: "Pages" }).getByRole("link").allTextContents(), ["Usage", "Keys", "Teams and money"]);
   assert.equal(await page.locator("#who").textContent(), "acme-admin (team acme)");
   await page.goto(`${server.url}/console#/models`);
   await page.getByText("Models and prices: this page needs an API key.").waitFor();

@@ -44,7 +44,7 @@ test("an address opened by somebody else shows the same view once they have sign
   assert.deepEqual(await page.locator(".legend li").allTextContents(), ["website", "ci", "=HYPERLINK(1)"]);
   await page.getByText("Week of Sep 29, 2025").waitFor();
   assert.equal(await page.locator(".bar").count(), 5);
-  assert.match(await page.locator(".plot svg").getAttribute("aria-label"), /^Tokens by week, stacked by api key: 1,\d{3},\d{3} in all, most with/);
+  assert.match(await page.locator(".plot svg").getAttribute("aria-label"), /^Tokens by week, stacked by API key: 1,\d{3},\d{3} in all, most with/);
   await closePage(page);
 });
 

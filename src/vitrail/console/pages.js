@@ -9,6 +9,7 @@ export const PAGES = [
   { id: "models", title: "Models and prices", needs: "api", load: () => import("./pages/models.js") },
   { id: "usage", title: "Usage", needs: "management", load: () => import("./pages/usage.js") },
   { id: "keys", title: "Keys", needs: "management", load: () => import("./pages/keys.js") },
+  { id: "money", title: "Teams and money", needs: "management", load: () => import("./pages/money.js") },
 ];
 
 export const SIGN_IN = { id: "sign-in", title: "Sign in", load: () => import("./pages/sign_in.js") };

@@ -145,7 +145,7 @@ class UsagePage {
     }
     const highest = points.reduce((best, point, at) => (point[view.show] > points[best][view.show] ? at : best), 0);
     const summary =
-      `${measure.title} by ${view.per}${view.by === "none" ? "" : `, stacked by ${GROUPS[view.by].toLowerCase()}`}: ${measure.show(sum[view.show])} in all, ` +
+      `${measure.title} by ${view.per}${view.by === "none" ? "" : `, stacked by ${inSentence(GROUPS[view.by])}`}: ${measure.show(sum[view.show])} in all, ` +
       `most with ${measure.show(points[highest][view.show])} at ${names.long(report.starts[highest])}. The tables below have every number.`;
     if (layers.length) this.chart.show({ starts: report.starts, layers, names, measure, summary });
     this.tables.append(...notes(view, report), groupTable(view, report), timeTable(view, report, layers, names));
@@ -159,6 +159,8 @@ class UsagePage {
     setTimeout(() => URL.revokeObjectURL(href), 10_000);
   }
 }
+
+const inSentence = (title) => title.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
 
 // The day that an end which is not part of the range is in, or ends.
 const lastDay = (end) => (end.endsWith("00:00:00") ? shiftDay(end.slice(0, 10), -1) : end.slice(0, 10));
@@ -177,7 +179,7 @@ function notes(view, { limitReached }) {
 }
 
 function groupTable(view, { series, total }) {
-  const caption = view.by === "none" ? "Totals of the range" : `Totals of the range by ${GROUPS[view.by].toLowerCase()}`;
+  const caption = view.by === "none" ? "Totals of the range" : `Totals of the range by ${inSentence(GROUPS[view.by])}`;
   const row = ({ label, sum }, kind) =>
     h("tr", { class: kind }, h("th", { scope: "row" }, label), Object.entries(MEASURES).map(([name, { show }]) => h("td", { class: "number" }, show(sum[name]))));
   const rows = [...(view.by === "none" ? [] : series.map((one) => row(one))), row(total, "sum")];

@@ -18,7 +18,7 @@ export const SPANS = {
   "90d": "Last 90 days",
   month: "This month",
   "12m": "Last 12 months",
-  days: "Days of your choice",
+  days: "Chosen days",
 };
 const MOST_BARS = 1000; // what a screen can still show
 
