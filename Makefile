@@ -39,7 +39,7 @@ live: $(VENV)/.dev .venv-live/.clients  ## The guide's own programs, with offici
 	@$(BIN)/python -m pytest -m live tests/live
 
 console-test: $(VENV)/.dev $(CONSOLE)/node_modules/.installed  ## The console in Chromium, and the code it shows, run as it stands.
-	@node --test --test-concurrency=1 --test-reporter=spec $(CONSOLE)/*.test.mjs
+	@node --test --test-concurrency=2 --test-reporter=spec $(CONSOLE)/*.test.mjs
 
 console-shots: $(VENV)/.dev $(CONSOLE)/node_modules/.installed  ## Take the pictures of docs/console.md anew.
 	@node $(CONSOLE)/screenshots.mjs docs/console

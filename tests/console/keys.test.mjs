@@ -128,6 +128,28 @@ test("a key is changed, blocked, let in again, rotated and deleted, and the serv
   await closePage(page);
 });
 
+test("a dialog cannot be left while its request is on the way, since the secret comes with the answer", async () => {
+  const page = await open("acme");
+  let go = () => {};
+  const held = new Promise((resolve) => (go = resolve));
+  await page.route("**/api-keys", async (route) => {
+    if (route.request().method() === "POST") await held;
+    await route.continue();
+  });
+  await press(page, "New key");
+  await page.getByLabel("Name").and(page.locator(":focus")).waitFor();
+  await page.keyboard.type("patient");
+  const [asked] = await Promise.all([page.waitForRequest((request) => request.method() === "POST"), page.keyboard.press("Enter")]);
+  assert.equal(asked.postDataJSON().name, "patient");
+  await page.keyboard.press("Escape");
+  assert.equal(await page.getByRole("button", { name: "Cancel" }).isDisabled(), true);
+  go();
+  await page.getByRole("dialog", { name: "The key “patient”" }).waitFor();
+  assert.match(await takeSecret(page), /^xai-/);
+  await page.getByRole("button", { name: "New key" }).and(page.locator(":focus")).waitFor();
+  await closePage(page);
+});
+
 test("a new key opens this tab's playground where that is wanted, and is marked as this tab's", async () => {
   const page = await open("acme", { key: server.seeded.acmeAdmin });
   assert.equal(await page.getByLabel("Team", { exact: true }).isVisible(), false);

@@ -170,18 +170,74 @@ test("nothing used, waiting, and refusals each say so", async () => {
   await assertAccessible(page);
   await page.goto(`${server.url}/console#/usage?team=nobody`);
   await page.getByText("This management key sees no team with the id of this address.").waitFor();
-  let answer = null;
+  let answer = () => {};
+  const held = new Promise((resolve) => (answer = resolve));
   await page.route("**/usage", async (route) => {
-    await new Promise((resolve) => (answer = resolve));
+    await held;
     await route.fulfill({ status: 503, json: { code: "The service is currently unavailable", error: "Draining." } });
   });
-  await select(page, "Team", "acme");
+  await Promise.all([page.waitForRequest("**/usage"), select(page, "Team", "acme")]);
   await page.locator(".page[aria-busy=true]").waitFor();
-  while (!answer) await page.waitForTimeout(20);
   answer();
   await page.getByText("Draining.").waitFor();
   await page.unroute("**/usage");
   await page.getByRole("button", { name: "Try again" }).click();
   await page.getByText("Nothing was used in this range.").waitFor();
+  await closePage(page);
+});
+
+test("more groups than colours are one layer, and an answer that left groups out says so", async () => {
+  const page = await open(`${october}&show=requests&by=apiKeyId`);
+  await settle(page);
+  await page.route("**/usage", async (route) => {
+    const answer = await (await route.fetch()).json();
+    if (answer.timeSeries[0].group.length) {
+      answer.limitReached = true;
+      const small = answer.timeSeries.at(-1);
+      for (let number = 0; number < 9; number++) answer.timeSeries.push({ ...small, group: [`key-${number}`], groupLabels: ["website"] });
+    }
+    await route.fulfill({ json: answer });
+  });
+  await page.reload();
+  await page.getByText("There are more groups than an answer holds").waitFor();
+  const names = await page.locator(".legend li").allTextContents();
+  assert.equal(names.length, 8);
+  assert.match(names[0], /^website \([\w-]{8}\)$/); // one name, many keys
+  assert.equal(names[7], "5 more");
+  const smallest = number((await cells(page, "Totals of the range by API key", "website (key-8)"))[2]);
+  const rest = (await page.getByRole("table", { name: "Requests by day" }).getByRole("row").evaluateAll((rows) => rows.slice(1).map((row) => row.cells[8].textContent))).map(Number);
+  assert.equal(rest.reduce((a, b) => a + b), 5 * smallest);
+  await assertAccessible(page); // eight colours
+  await closePage(page);
+});
+
+// Run code of the console's own modules in a page; `work` gets them.
+const inside = (page, path, work) => page.evaluate(`import(new URL("${path}", document.baseURI)).then(${work})`);
+
+test("ranges are those of a clock in the zone, also over the end of a year", async () => {
+  const page = await open("#/usage");
+  const of = (last, zone, now) => inside(page, "usage/times.js", `({ rangeOf }) => rangeOf({ last: "${last}", zone: "${zone}" }, Date.parse("${now}"))`);
+  const night = "2026-01-01T03:30:00Z"; // still 2025 in New York
+  assert.deepEqual(await of("7d", "UTC", night), { start: "2025-12-26 00:00:00", end: "2026-01-02 00:00:00" });
+  assert.deepEqual(await of("7d", "America/New_York", night), { start: "2025-12-25 00:00:00", end: "2026-01-01 00:00:00" });
+  assert.deepEqual(await of("month", "America/New_York", night), { start: "2025-12-01 00:00:00", end: "2026-01-01 00:00:00" });
+  assert.deepEqual(await of("12m", "UTC", night), { start: "2025-02-01 00:00:00", end: "2026-01-02 00:00:00" });
+  assert.deepEqual(await of("24h", "Asia/Kolkata", night), { start: "2025-12-31 10:00:00", end: "2026-01-01 10:00:00" });
+  await closePage(page);
+});
+
+test("what stands in an address without meaning is as on a first visit, and the rest is kept", async () => {
+  const page = await open("#/usage");
+  const again = (query) => inside(page, "usage/view.js", `({ parseView, writeView }) => writeView(parseView(new URLSearchParams(${JSON.stringify(query)})))`);
+  assert.equal(await again("show=love&by=colour&per=second&last=9d&zone=UTC"), "show=cost&by=model&per=day&last=30d&zone=UTC");
+  assert.equal(await again("from=2025-02-30x&to=2025-03-01&zone=UTC"), "show=cost&by=model&per=day&last=30d&zone=UTC");
+  assert.equal(await again("per=hour&from=2024-01-01&to=2025-12-31&zone=UTC"), "show=cost&by=model&per=day&from=2024-01-01&to=2025-12-31&zone=UTC");
+  const filters = "filter=model%3A%3Da%2Cb&filter=NOT+endpoint%3A%3Dchat";
+  assert.equal(await again(`last=24h&per=hour&zone=UTC&${filters}`), `show=cost&by=model&per=hour&last=24h&zone=UTC&${filters}`);
+  const ticks = (most, step) => inside(page, "usage/chart.js", `({ planTicks }) => planTicks(${most}, ${step})`);
+  assert.deepEqual(await ticks(0.37, 0), [0, 0.1, 0.2, 0.3, 0.4]);
+  assert.deepEqual(await ticks(2, 1), [0, 1, 2]); // no half requests
+  assert.deepEqual(await ticks(5, 0), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(await ticks(0, 0), [0, 1]);
   await closePage(page);
 });

@@ -8,10 +8,21 @@ export function openDialog({ title, body = [], confirm, act = () => true, isDang
   const heading = h("h2", { id: newId("dialog") }, title);
   const trouble = h("div");
   const go = h("button", { type: "submit", class: isDanger ? "danger" : "primary" }, confirm);
-  const leave = canLeave && h("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
+  const leave = h("button", { type: "button", hidden: !canLeave, onclick: () => shut() }, "Cancel");
   const form = h("form", {}, heading, body, trouble, h("div", { class: "row" }, go, leave));
   const dialog = h("dialog", { class: "card", "aria-labelledby": heading.id }, form);
-  if (!canLeave) dialog.setAttribute("closedby", "none");
+  const shut = () => {
+    dialog.close();
+    dialog.remove(); // and with it whatever was shown or typed there
+  };
+  const hold = (isHeld) => {
+    go.disabled = leave.disabled = isHeld;
+    dialog.setAttribute("closedby", isHeld || !canLeave ? "none" : "closerequest");
+  };
+  dialog.addEventListener("cancel", (event) => {
+    if (!canLeave || go.disabled) event.preventDefault(); // where browsers know nothing of closedby
+  });
+  hold(false);
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
@@ -19,18 +30,18 @@ export function openDialog({ title, body = [], confirm, act = () => true, isDang
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       trouble.replaceChildren();
-      go.disabled = true;
+      hold(true); // what was sent may be done: whoever left now would not see the secret of a key
       try {
         result = await act();
-        dialog.close();
+        shut();
       } catch (failure) {
         trouble.replaceChildren(failureBox(failure));
       } finally {
-        go.disabled = false;
+        hold(false);
       }
     });
     dialog.addEventListener("close", () => {
-      dialog.remove(); // and with it whatever was shown or typed there
+      dialog.remove(); // left with Escape
       resolve(result);
     });
   });
