@@ -5,16 +5,17 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA_DIR ?= .vitrail
 CONFIG ?=
+GRPC_PORT ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG),--config $(CONFIG))
+SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG),--config $(CONFIG)) $(if $(GRPC_PORT),--grpc-port $(GRPC_PORT))
 
 export OMP_WAIT_POLICY := passive
 
 .PHONY: serve ask test check format live bench docs lock clean
 
-serve: $(VENV)/.serve            ## Start the server; the first time it installs and pulls the default weights.
+serve: $(VENV)/.serve $(if $(GRPC_PORT),$(VENV)/.grpc)  ## Start the server; the first time it installs and pulls the default weights.
 	@$(BIN)/vitrail serve $(SERVE_FLAGS)
 
 ask: $(VENV)/.serve              ## make ask IMAGES="a.png b.jpg" Q="What is the total?"
@@ -45,6 +46,7 @@ docs: $(VENV)/.dev               ## Write the generated parts of docs/.
 
 lock: $(VENV)/.dev               ## Resolve the dependencies anew into requirements/*.txt.
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/serve.txt requirements/serve.in pyproject.toml
+	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/grpc.txt requirements/grpc.in --extra grpc --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/dev.txt requirements/dev.in --extra dev --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file tests/live/clients.txt tests/live/clients.in
 
@@ -64,11 +66,16 @@ $(VENV)/.serve: requirements/serve.txt pyproject.toml | $(BIN)/python
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(VENV)/.grpc: requirements/grpc.txt pyproject.toml | $(VENV)/.serve
+	@echo "Installing what gRPC for the xAI SDK needs (hashes checked) ..."
+	@$(PIP) --require-hashes -r requirements/grpc.txt
+	@touch $@
+
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what the tests need (hashes checked) ..."
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
-	@touch $@ $(VENV)/.serve
+	@touch $@ $(VENV)/.serve $(VENV)/.grpc
 
 .venv-live/.clients: tests/live/clients.txt | $(BIN)/python
 	@echo "Installing the client libraries that make live runs, apart from the server's (hashes checked) ..."

@@ -30,7 +30,6 @@ from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.http_api.connection import bounded_protocol
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.routes import create_http_app
-from vitrail.http_api.services import Services
 from vitrail.ingest.fetch import Fetcher, FetchOptions
 from vitrail.ingest.prepare import Ingest, IngestOptions
 from vitrail.ingest.workers import DecodeOptions, DecodeWorkers
@@ -44,6 +43,7 @@ from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.ledger import Ledger, LedgerOptions
 from vitrail.service.responses import Responses, ResponsesOptions
+from vitrail.service.services import Services
 from vitrail.service.tokens import Tokens
 from vitrail.store.database import Database, DatabaseOptions, open_database
 from vitrail.telemetry import Metrics

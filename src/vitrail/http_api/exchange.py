@@ -14,7 +14,7 @@ from vitrail.domain.keys import Grant
 from vitrail.http_api.body import BodyReader
 from vitrail.http_api.errors import render_failure
 from vitrail.http_api.options import HttpOptions
-from vitrail.http_api.services import Services
+from vitrail.service.services import Services
 
 SCOPE_KEY = "vitrail.exchange"
 

@@ -34,7 +34,6 @@ from vitrail.http_api.openapi import build_openapi
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.route import KeyedRoute, OpenRoute, Route, mount_routes
 from vitrail.http_api.scripted import ScriptInPlay as InPlay
-from vitrail.http_api.services import Services
 from vitrail.http_api.wire_anthropic import CountedMessages, MessagesRequest
 from vitrail.http_api.wire_anthropic_answer import AnthropicMessage
 from vitrail.http_api.wire_anthropic_answer import CountedTokens as Counted
@@ -45,6 +44,7 @@ from vitrail.http_api.wire_response import DeletedResponse
 from vitrail.http_api.wire_response import Response as ResponseAnswer
 from vitrail.http_api.wire_responses import ResponsesRequest
 from vitrail.http_api.wire_text import CompleteAnswer, CompleteRequest, TextCompletion, TextCompletionRequest
+from vitrail.service.services import Services
 
 
 async def show_openapi(exchange: Exchange) -> Response:

@@ -1,4 +1,4 @@
-"""Everything that the REST surface calls, handed in by `app.py`; nothing here is global."""
+"""Everything that the surfaces call, handed in by `app.py`; nothing here is global."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The use cases behind the routes, and the clock, ids, log and metrics they are answered with."""
+    """The use cases behind the surfaces, and the clock, ids, log and metrics they are answered with."""
 
     admission: Admission
     catalog: Catalog
