@@ -35,11 +35,10 @@ async def test_an_image_is_counted_in_its_own_tokens(rpc, png):
 
 async def test_a_stream_has_cumulative_usage(rpc):
     """Each chunk has what came, with the usage up to it; the last one the finish reason."""
-    texts, counts = [], []
-    async for answer, chunk in rpc.ask("Hi there").stream():
-        texts.append(chunk.content)
-        counts.append(chunk.proto.usage.completion_tokens)
-    assert texts == ["Hello", " world", ""] and counts == [1, 2, 2]
+    stream = [(answer, chunk) async for answer, chunk in rpc.ask("Hi there").stream()]
+    assert [chunk.content for _, chunk in stream] == ["Hello", " world", ""]
+    assert [chunk.proto.usage.completion_tokens for _, chunk in stream] == [1, 2, 2]
+    answer, _ = stream[-1]
     assert answer.content == "Hello world" and answer.finish_reason == "REASON_STOP"
 
 
@@ -99,5 +98,5 @@ def _metrics(rpc) -> str:
 
 async def _until(holds) -> None:
     async with asyncio.timeout(5):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - what is waited for is on the other side of a connection
             await asyncio.sleep(0.01)
