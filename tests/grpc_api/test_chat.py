@@ -6,13 +6,14 @@ import asyncio
 
 import grpc
 import pytest
-from xai_sdk.chat import image
-from xai_sdk.proto import chat_pb2_grpc
+from xai_sdk.chat import image, tool
+from xai_sdk.proto import chat_pb2_grpc, sample_pb2
 
 from tests.http_api.conftest import MODEL
+from vitrail.domain.chat import ToolCall
 from vitrail.domain.completion import FinishReason
 from vitrail.domain.errors import Unavailable
-from vitrail.engines.base import FinishPiece, TextPiece
+from vitrail.engines.base import FinishPiece, TextPiece, ToolCallPiece
 
 
 async def test_a_question_is_answered(rpc):
@@ -40,6 +41,31 @@ async def test_a_stream_has_cumulative_usage(rpc):
     assert [chunk.proto.usage.completion_tokens for _, chunk in stream] == [1, 2, 2]
     answer, _ = stream[-1]
     assert answer.content == "Hello world" and answer.finish_reason == "REASON_STOP"
+
+
+async def test_a_function_call_is_streamed_with_its_finish_reason(rpc):
+    """One chunk each, the last call together with the finish, as xAI's API sends it; text goes out at once."""
+    calls = [ToolCallPiece(ToolCall(f"c{i}", "draw", "{}")) for i in range(2)]
+    rpc.surface.engine.script = [TextPiece("I draw."), *calls, FinishPiece(FinishReason.TOOL_CALLS)]
+    stream = [
+        chunk.proto.outputs[0] async for _, chunk in rpc.ask("Draw.", tools=[tool("draw", "Draws.", {})]).stream()
+    ]
+    assert [(o.delta.content, [c.id for c in o.delta.tool_calls], o.finish_reason) for o in stream] == [
+        ("I draw.", [], 0),
+        ("", ["c0"], 0),
+        ("", ["c1"], sample_pb2.REASON_TOOL_CALLS),
+    ]
+
+
+async def test_a_call_that_nothing_follows_is_not_lost(rpc):
+    """A failure after a function call comes after it."""
+    call = ToolCallPiece(ToolCall("c", "draw", "{}"))
+    rpc.surface.engine.script = [call, Unavailable("Gone.")]
+    seen = []
+    with pytest.raises(grpc.aio.AioRpcError):
+        async for _, chunk in rpc.ask("Draw.", tools=[tool("draw", "Draws.", {})]).stream():
+            seen.append(chunk.tool_calls[0].id)
+    assert seen == ["c"]
 
 
 async def test_a_client_that_leaves_a_stream_ends_the_generation(rpc, request_of):

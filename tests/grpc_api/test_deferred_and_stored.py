@@ -77,11 +77,14 @@ async def test_nothing_is_stored_unless_asked(rpc):
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_stored_completion_has_one_answer(rpc, stub, request_of):
-    """Several could not be gone on from."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.GetCompletion(request_of(n=2, store_messages=True), metadata=rpc.metadata)
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT and "store_messages" in caught.value.details()
+async def test_several_answers_are_stored_together(rpc, stub, request_of):
+    """They have one id; a conversation goes on from the first."""
+    answer = await stub.GetCompletion(request_of(n=3, store_messages=True), metadata=rpc.metadata)
+    shown = await rpc.sdk.chat.get_stored_completion(answer.id)
+    assert [response.content for response in shown] == ["Hello world"] * 3
+    await rpc.ask("And now?", previous_response_id=answer.id).sample()
+    said = [message.text for message in rpc.surface.engine.prompts[-1].messages]
+    assert said == ["Hi there", "Hello world", "And now?"]
 
 
 async def test_a_stored_stream_is_stored(rpc):

@@ -95,12 +95,10 @@ def parse_chat(asked: Proto, limits: Limits) -> ChatRequest:
 
 
 def parse_storing(asked: Proto) -> Storing | None:
-    """Return what is said of stored completions, or None; a stored one has one answer, which the next goes on from."""
+    """Return what is said of stored completions, or None."""
     previous_id = asked.previous_response_id or None
     if not asked.store_messages and previous_id is None:
         return None
-    if asked.store_messages and asked.n > 1:
-        raise InvalidArgument("A stored completion has one answer: `n` must be 1 with `store_messages`.")
     return Storing(previous_id=previous_id, store=asked.store_messages)
 
 
