@@ -13,7 +13,7 @@ SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG
 
 export OMP_WAIT_POLICY := passive
 
-.PHONY: serve ask test check format live bench docs lock clean
+.PHONY: serve ask test check format live sdk-tests bench docs lock clean
 
 serve: $(VENV)/.serve $(if $(GRPC_PORT),$(VENV)/.grpc)  ## Start the server; the first time it installs and pulls the default weights.
 	@$(BIN)/vitrail serve $(SERVE_FLAGS)
@@ -37,6 +37,9 @@ format: $(VENV)/.dev             ## Format and sort imports.
 
 live: $(VENV)/.dev .venv-live/.clients  ## The guide's own programs, with official clients, against a running server.
 	@$(BIN)/python -m pytest -m live tests/live
+
+sdk-tests: $(VENV)/.dev          ## The xAI SDK's own tests against Vitrail; SDK=its source, else pip downloads that.
+	@$(BIN)/python -m tools.sdk_tests $(SDK)
 
 bench: $(VENV)/.dev              ## Measure; prints ratios to peers in the same run.
 	@$(BIN)/python -m bench.ingest

@@ -53,7 +53,7 @@ def render_usage(usage: Usage) -> Message:
         prompt_image_tokens=usage.image_tokens,
         cached_prompt_text_tokens=usage.cached_tokens,
         reasoning_tokens=usage.reasoning_tokens,
-        cost_in_usd_ticks=usage.cost_ticks,
+        cost_in_usd_ticks=usage.cost_ticks or None,  # not there for models that cost nothing
     )
 
 
