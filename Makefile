@@ -7,13 +7,14 @@ DATA_DIR ?= .vitrail
 CONFIG ?=
 GRPC_PORT ?=
 VENV := .venv
+CONSOLE := tests/console
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG),--config $(CONFIG)) $(if $(GRPC_PORT),--grpc-port $(GRPC_PORT))
 
 export OMP_WAIT_POLICY := passive
 
-.PHONY: serve ask test check format live sdk-tests bench docs lock clean
+.PHONY: serve ask test check format live sdk-tests console-test console-shots bench docs lock clean
 
 serve: $(VENV)/.serve $(if $(GRPC_PORT),$(VENV)/.grpc)  ## Start the server; the first time it installs and pulls the default weights.
 	@$(BIN)/vitrail serve $(SERVE_FLAGS)
@@ -41,6 +42,12 @@ live: $(VENV)/.dev .venv-live/.clients  ## The guide's own programs, with offici
 sdk-tests: $(VENV)/.dev          ## The xAI SDK's own tests against Vitrail; SDK=its source, else pip downloads that.
 	@$(BIN)/python -m tools.sdk_tests $(SDK)
 
+console-test: $(VENV)/.dev $(CONSOLE)/node_modules/.installed  ## The console in Chromium, and the code it shows, run as it stands.
+	@node --test --test-concurrency=1 --test-reporter=spec $(CONSOLE)/*.test.mjs
+
+console-shots: $(VENV)/.dev $(CONSOLE)/node_modules/.installed  ## Take the pictures of docs/console.md anew.
+	@node $(CONSOLE)/screenshots.mjs docs/console
+
 bench: $(VENV)/.dev              ## Measure; prints ratios to peers in the same run.
 	@$(BIN)/python -m bench.ingest
 
@@ -56,7 +63,7 @@ lock: $(VENV)/.dev               ## Resolve the dependencies anew into requireme
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header --no-annotate
 
 clean:                           ## Remove what was installed and built, not the data.
-	rm -rf $(VENV) .venv-live build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-live $(CONSOLE)/node_modules build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vitrail needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -79,6 +86,12 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.serve $(VENV)/.grpc
+
+$(CONSOLE)/node_modules/.installed: $(CONSOLE)/package-lock.json $(CONSOLE)/package.json
+	@for one in node npm chromium curl; do command -v $$one >/dev/null || { echo "make console-test needs $$one; on Debian: apt-get install nodejs npm chromium curl" >&2; exit 1; }; done
+	@echo "Installing the browser's driver and what the console's tests need (hashes checked, no scripts run) ..."
+	@npm ci --prefix $(CONSOLE) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 .venv-live/.clients: tests/live/clients.txt | $(BIN)/python
 	@echo "Installing the client libraries that make live runs, apart from the server's (hashes checked) ..."

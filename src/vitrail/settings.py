@@ -29,10 +29,12 @@ from vitrail.http_api.serving import ServerOptions
 from vitrail.ingest.fetch import FetchOptions
 from vitrail.ingest.prepare import IngestOptions
 from vitrail.ingest.workers import DecodeOptions
+from vitrail.service.billing import BillingOptions
 from vitrail.service.catalog import ModelOptions, PriceOptions
 from vitrail.service.deferred import DeferredOptions
 from vitrail.service.keyring import KeyringOptions
 from vitrail.service.ledger import LedgerOptions
+from vitrail.service.rate_limits import RateLimitOptions
 from vitrail.service.responses import ResponsesOptions
 from vitrail.store.database import DatabaseOptions
 from vitrail.telemetry import LogOptions
@@ -126,6 +128,8 @@ class Settings(BaseModel):
     database: DatabaseOptions = DatabaseOptions()
     keys: KeyringOptions = KeyringOptions()
     ledger: LedgerOptions = LedgerOptions()
+    billing: BillingOptions = BillingOptions()
+    rate_limits: RateLimitOptions = RateLimitOptions()
     deferred: DeferredOptions = DeferredOptions()
     responses: ResponsesOptions = ResponsesOptions()
     fetch: FetchOptions = FetchOptions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from xai_sdk.chat import image
 from xai_sdk.proto import chat_pb2_grpc
 
 from vitrail.domain import errors
+from vitrail.engines.base import TextPiece
 from vitrail.grpc_api.errors import STATUSES, render_details, render_trailers, status_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "grpc.md").read_text()
@@ -125,13 +127,15 @@ async def test_a_message_over_the_limit_is_refused(open_rpc, png):
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_more_calls_than_the_server_takes_are_unavailable(open_rpc):
+async def test_more_calls_than_the_server_takes_are_unavailable(open_rpc, request_of):
     """One call over the limit is refused, so that the SDK comes back later."""
     rpc = await open_rpc(calls=1)
+    rpc.surface.engine.script = [TextPiece("Hello"), asyncio.Event()]
     async with rpc.channel() as channel:
-        first = channel.stream_unary("/xai_api.Chat/GetCompletion")(metadata=rpc.metadata)
+        first = chat_pb2_grpc.ChatStub(channel).GetCompletionChunk(request_of(), metadata=rpc.metadata)
+        await first.read()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            while True:  # until the first one has come
-                await rpc.ask("Hi").sample()
-        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+            await rpc.ask("Hi").sample()
         first.cancel()
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert caught.value.details().startswith("The server answers as many calls as it can.")

@@ -22,6 +22,7 @@ from vitrail.domain.keys import ALLOW_ALL_ENDPOINTS, ALLOW_ALL_MODELS, ApiKey, G
 from vitrail.service.admission import Admission
 from vitrail.settings import Settings, load_settings
 from vitrail.store import keys as sql
+from vitrail.store import teams as sql_teams
 from vitrail.store.database import open_database
 from vitrail.telemetry import configure_logging
 
@@ -77,7 +78,7 @@ def add_key(settings: Settings, *, secret: str) -> None:
         modified_at=now,
         modified_by="operator",
     )
-    database.run(lambda c: sql.insert_team(c, team_id=key.team_id, name="tests", now=now))
+    database.run(lambda c: sql_teams.insert_team(c, team_id=key.team_id, name="tests", now=now))
     database.run(lambda c: sql.insert_key(c, key, key_hash=hash_key(secret)))
     database.close()
 

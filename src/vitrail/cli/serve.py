@@ -78,7 +78,9 @@ async def _serve_on(listener: socket.socket, settings: Settings) -> None:
 
 def _announce(runtime: Runtime, base_url: str, grpc_address: str | None) -> None:
     """Print how to use the server; the first key is made and shown here, once."""
-    lines = ["", f"Vitrail serves {base_url}", *([f"and gRPC on {grpc_address}"] if grpc_address else ()), ""]
+    console = base_url.removesuffix("/v1") + "/console"
+    grpc_line = [f"and gRPC on {grpc_address}"] if grpc_address else []
+    lines = ["", f"Vitrail serves {base_url}", *grpc_line, f"The console in a browser: {console}", ""]
     if runtime.keyring.count() == 0:
         secret = runtime.keyring.create(name="first key").secret
         lines += [

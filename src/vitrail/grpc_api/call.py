@@ -7,7 +7,7 @@ inside shows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -19,7 +19,7 @@ from vitrail.domain.errors import BodyTooLarge, Failure, InternalFailure, Malfor
 from vitrail.domain.keys import Grant
 from vitrail.grpc_api.errors import render_details, render_trailers, status_of
 from vitrail.grpc_api.options import GrpcOptions
-from vitrail.service.arguments import Limits
+from vitrail.service.arguments import ArgumentLimits
 from vitrail.service.services import Services
 
 Context = Any  # grpc.aio.ServicerContext; grpcio brings no types
@@ -35,7 +35,7 @@ class Surface:
 
     services: Services
     options: GrpcOptions
-    limits: Limits
+    limits: ArgumentLimits
     running: set[str] = field(default_factory=set)  # the ids of all calls under way
 
 
@@ -55,9 +55,13 @@ class AdmittedCall:
         return self.surface.services
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> ArgumentLimits:
         """Return what an operator may set of the rules for arguments."""
         return self.surface.limits
+
+    def note(self, named: Mapping[str, str]) -> None:
+        """Send these with the end of the answer, beside the request's id."""
+        self.context.set_trailing_metadata((("x-request-id", self.grant.request_id), *named.items()))
 
     async def read(self, *, limit_bytes: int | None = None) -> Message:
         """Return the request message; raises RequestTimedOut, BodyTooLarge or MalformedBody."""

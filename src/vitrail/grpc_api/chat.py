@@ -115,6 +115,9 @@ async def _open(call: AdmittedCall) -> OpenCompletion:
     request, storing = parse_chat(message, call.limits), parse_storing(message)
     del message
     if storing is None:
-        return await call.services.completions.open(request, call.grant)
-    asked = ResponseRequest(chat=request, previous_id=storing.previous_id, store=storing.store)
-    return await call.services.responses.open(asked, call.grant)
+        opened = await call.services.completions.open(request, call.grant)
+    else:
+        asked = ResponseRequest(chat=request, previous_id=storing.previous_id, store=storing.store)
+        opened = await call.services.responses.open(asked, call.grant)
+    call.note(opened.allowance.headers)
+    return opened

@@ -29,6 +29,7 @@ STATUSES: dict[type[errors.Failure], StatusCode] = {
     errors.BodyTooLarge: StatusCode.RESOURCE_EXHAUSTED,
     errors.UnsupportedMedia: StatusCode.INVALID_ARGUMENT,
     errors.RateLimited: StatusCode.RESOURCE_EXHAUSTED,
+    errors.OutOfCredits: StatusCode.RESOURCE_EXHAUSTED,
     errors.InternalFailure: StatusCode.INTERNAL,
     errors.Unavailable: StatusCode.UNAVAILABLE,
 }
@@ -51,9 +52,10 @@ def render_details(failure: errors.Failure) -> str:
 
 
 def render_trailers(failure: errors.Failure) -> tuple[tuple[str, str], ...]:
-    """Return the metadata of a refusal: when to come back, and for clients that retry by themselves the same in ms."""
+    """Return the metadata of a refusal: what REST has in headers, and for channels that retry the wait in ms."""
+    named = tuple((name.lower(), value) for name, value in failure.headers.items())
     seconds = failure.retry_after_seconds
     if seconds is None:
-        return ()
+        return named
     pushback_ms = round(min(seconds, _LONGEST_PUSHBACK_SECONDS) * 1000)
-    return ("retry-after", str(max(1, math.ceil(seconds)))), ("grpc-retry-pushback-ms", str(pushback_ms))
+    return (*named, ("retry-after", str(max(1, math.ceil(seconds)))), ("grpc-retry-pushback-ms", str(pushback_ms)))

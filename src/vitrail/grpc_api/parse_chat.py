@@ -16,7 +16,7 @@ from vitrail.domain.pictures import Detail, ImageReference
 from vitrail.grpc_api.call import Message as Proto
 from vitrail.service.arguments import (
     NO_PARAMETERS,
-    Limits,
+    ArgumentLimits,
     check_image_role,
     check_message_count,
     check_part_count,
@@ -66,7 +66,7 @@ class Storing:
     store: bool
 
 
-def parse_chat(asked: Proto, limits: Limits) -> ChatRequest:
+def parse_chat(asked: Proto, limits: ArgumentLimits) -> ChatRequest:
     """Parse a request message; raises InvalidArgument."""
     tools = _parse_tools(asked.tools, limits)
     check_message_count(len(asked.messages))
@@ -141,12 +141,12 @@ def _parse_part(part: Proto, role: Role, where: str) -> TextPart | ImagePart:
             raise InvalidArgument("A content part needs `text` or `image_url`.", where=where)
 
 
-def _parse_tools(tools: Proto, limits: Limits) -> tuple[Tool, ...]:
+def _parse_tools(tools: Proto, limits: ArgumentLimits) -> tuple[Tool, ...]:
     check_tool_count(len(tools))
     return tuple(_parse_tool(tool, f"tools[{i}]", limits) for i, tool in enumerate(tools))
 
 
-def _parse_tool(tool: Proto, where: str, limits: Limits) -> Tool:
+def _parse_tool(tool: Proto, where: str, limits: ArgumentLimits) -> Tool:
     kind = tool.WhichOneof("tool")
     if kind != "function":
         raise InvalidArgument(
@@ -165,7 +165,7 @@ def _parse_tool_choice(choice: Proto, tools: tuple[Tool, ...]) -> ToolChoice | N
     return choose_mode(mode, tools) if mode else None
 
 
-def _parse_format(wanted: Proto, limits: Limits) -> JsonFormat | None:
+def _parse_format(wanted: Proto, limits: ArgumentLimits) -> JsonFormat | None:
     match wanted.format_type:
         case chat_pb2.FORMAT_TYPE_JSON_OBJECT:
             return JsonFormat(schema=None)
@@ -175,7 +175,7 @@ def _parse_format(wanted: Proto, limits: Limits) -> JsonFormat | None:
             return None
 
 
-def _parse_schema(text: str, *, where: str, limits: Limits) -> str:
+def _parse_schema(text: str, *, where: str, limits: ArgumentLimits) -> str:
     """Return the text of a JSON Schema, or refuse one that is too long or no object."""
     check_schema_size(len(text.encode()), where=where, limits=limits)
     try:

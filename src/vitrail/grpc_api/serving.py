@@ -16,7 +16,7 @@ from vitrail.grpc_api.call import Surface
 from vitrail.grpc_api.health import Health
 from vitrail.grpc_api.methods import list_services, make_handlers
 from vitrail.grpc_api.options import GrpcOptions
-from vitrail.service.arguments import Limits
+from vitrail.service.arguments import ArgumentLimits
 from vitrail.service.services import Services
 
 _HURRY_SECONDS = 0.1
@@ -52,7 +52,7 @@ class GrpcServer:
 
 
 @asynccontextmanager
-async def serve_grpc(services: Services, options: GrpcOptions, limits: Limits) -> AsyncIterator[GrpcServer]:
+async def serve_grpc(services: Services, options: GrpcOptions, limits: ArgumentLimits) -> AsyncIterator[GrpcServer]:
     """Serve for as long as the block runs; raises GrpcNotServed before it is entered."""
     assert options.port is not None
     server = grpc.aio.server(options=_channel_options(options))

@@ -24,7 +24,7 @@ _LONGEST_STOP = 1024  # characters
 _MOST_TOOLS = 128
 
 
-class Limits(Protocol):
+class ArgumentLimits(Protocol):
     """What an operator may set of these rules; the options of the REST surface are such limits."""
 
     @property
@@ -97,7 +97,7 @@ def check_tool_count(count: int) -> None:
         raise InvalidArgument(f"`tools` may have {_MOST_TOOLS} functions at most, but has {count}.")
 
 
-def check_schema_size(size_bytes: int, *, where: str, limits: Limits) -> None:
+def check_schema_size(size_bytes: int, *, where: str, limits: ArgumentLimits) -> None:
     """Raise InvalidArgument for a JSON Schema that is too long."""
     if size_bytes > limits.schema_bytes:
         raise InvalidArgument(f"A JSON Schema may have {limits.schema_bytes} bytes at most.", where=where)
