@@ -12,7 +12,8 @@ from xai_sdk.chat import image
 from xai_sdk.proto import chat_pb2_grpc
 
 from vitrail.domain import errors
-from vitrail.engines.base import TextPiece
+from vitrail.domain.completion import FinishReason
+from vitrail.engines.base import FinishPiece, TextPiece
 from vitrail.grpc_api.errors import STATUSES, render_details, render_trailers, status_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "grpc.md").read_text()
@@ -139,3 +140,23 @@ async def test_more_calls_than_the_server_takes_are_unavailable(open_rpc, reques
         first.cancel()
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert caught.value.details().startswith("The server answers as many calls as it can.")
+
+
+async def test_more_large_messages_than_the_budget_are_unavailable(open_rpc, request_of):
+    """A message that has come is counted until its answer begins; small ones always pass."""
+    rpc = await open_rpc(message_budget_bytes=150_000)
+    large, goes_on = "x" * 100_000, asyncio.Event()
+    rpc.surface.engine.script = [goes_on, TextPiece("Hello"), FinishPiece(FinishReason.STOP)]
+    async with rpc.channel() as channel:
+        stub = chat_pb2_grpc.ChatStub(channel)
+        first = stub.GetCompletionChunk(request_of(large), metadata=rpc.metadata)
+        await rpc.surface.engine.waits.wait()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetCompletion(request_of(large), metadata=rpc.metadata)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE and "large requests" in caught.value.details()
+        small = stub.GetCompletionChunk(request_of(), metadata=rpc.metadata)
+        goes_on.set()
+        assert (await small.read()).outputs[0].delta.content == "Hello"
+        await first.read()
+        answer = await stub.GetCompletion(request_of(large), metadata=rpc.metadata)
+        assert answer.outputs[0].message.content == "Hello"

@@ -27,6 +27,7 @@ Message = Any  # a protobuf message; its class is made when the SDK is imported
 Run = Callable[["AdmittedCall"], Awaitable[Message | None]]
 
 _SEEN_ID_LENGTH = 128
+_SMALL_BYTES = 65536  # messages up to this size are not counted, so they always pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Surface:
     options: GrpcOptions
     limits: ArgumentLimits
     running: set[str] = field(default_factory=set)  # the ids of all calls under way
+    held_bytes: dict[str, int] = field(default_factory=dict)  # the large messages in work, by their calls' ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,10 @@ class AdmittedCall:
         self.context.set_trailing_metadata((("x-request-id", self.grant.request_id), *named.items()))
 
     async def read(self, *, limit_bytes: int | None = None) -> Message:
-        """Return the request message; raises RequestTimedOut, BodyTooLarge or MalformedBody."""
+        """Return the request message, counted until `release`.
+
+        Raises RequestTimedOut, BodyTooLarge, MalformedBody, or Unavailable where too much is held already.
+        """
         seconds = self.surface.options.message_seconds
         try:
             async with asyncio.timeout(seconds):
@@ -73,10 +78,23 @@ class AdmittedCall:
             raise RequestTimedOut(f"The request message did not come in {seconds:g} s.") from error
         if limit_bytes is not None and len(data) > limit_bytes:
             raise BodyTooLarge(f"The request body is larger than {limit_bytes} bytes.")
+        self._hold(len(data))
         try:
             return self.shape.FromString(data)
         except DecodeError as error:
             raise MalformedBody("The request message is not valid protobuf of this method.") from error
+
+    def release(self) -> None:
+        """Count the request message out: nothing holds it any more."""
+        self.surface.held_bytes.pop(self.grant.request_id, None)
+
+    def _hold(self, size_bytes: int) -> None:
+        held_bytes, budget_bytes = self.surface.held_bytes, self.surface.options.message_budget_bytes
+        if size_bytes <= _SMALL_BYTES:
+            return
+        if sum(held_bytes.values()) + size_bytes > budget_bytes:
+            raise Unavailable("The server holds as many large requests as it can. Try again.", retry_after_seconds=1)
+        held_bytes[self.grant.request_id] = size_bytes
 
     async def write(self, message: Message) -> None:
         """Send one message of the answer; raises RequestTimedOut when the client does not read."""
@@ -118,6 +136,7 @@ async def serve_call(
         failure = InternalFailure("Internal error.", hint=hint)
     finally:
         surface.running.discard(request_id)
+        surface.held_bytes.pop(request_id, None)
         if failure is not None:
             code, refusal = status_of(failure), refusal or type(failure).__name__
         seconds = services.monotonic() - started

@@ -116,6 +116,8 @@ async def _open(call: AdmittedCall) -> OpenCompletion:
     del message
     if storing is None:
         opened = await call.services.completions.open(request, call.grant)
+        del request
+        call.release()
     else:
         asked = ResponseRequest(chat=request, previous_id=storing.previous_id, store=storing.store)
         opened = await call.services.responses.open(asked, call.grant)

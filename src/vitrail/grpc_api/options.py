@@ -27,6 +27,11 @@ class GrpcOptions(BaseModel):
     message_bytes: int = Field(
         20 * _MEBIBYTE, gt=0, description="Largest message, in and out; the SDK's own limit too."
     )
+    message_budget_bytes: int = Field(
+        512 * _MEBIBYTE,
+        gt=0,
+        description="Most bytes of all messages over 64 KiB until their answers begin.",
+    )
     message_seconds: float = Field(300.0, gt=0, description="How long a client may take to send its request message.")
     send_seconds: float = Field(
         30.0, gt=0, description="How long a client may leave a message of an answer unread before it is cut off."
