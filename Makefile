@@ -52,6 +52,7 @@ docs: $(VENV)/.dev               ## Write the generated parts of docs/.
 
 lock: $(VENV)/.dev               ## Resolve the dependencies anew into requirements/*.txt.
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/serve.txt requirements/serve.in pyproject.toml
+	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/cluster.txt requirements/serve.in --extra postgres --extra valkey --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/dev.txt requirements/dev.in --extra dev --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file tests/live/clients.txt tests/live/clients.in
 
