@@ -7,6 +7,7 @@ DATA_DIR ?= .vitrail
 CONFIG ?=
 VENV := .venv
 BIN := $(VENV)/bin
+NPM := tests/live/npm
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG),--config $(CONFIG))
 
@@ -34,7 +35,7 @@ format: $(VENV)/.dev             ## Format and sort imports.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-live: $(VENV)/.dev               ## The guide's own programs, with official clients, against a running server.
+live: $(VENV)/.dev $(NPM)/node_modules/.live  ## The guide's own programs, with official clients, against a running server.
 	@$(BIN)/python -m pytest -m live tests/live
 
 bench: $(VENV)/.dev              ## Measure; prints ratios to peers in the same run.
@@ -68,3 +69,9 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.serve
+
+$(NPM)/node_modules/.live: $(NPM)/package-lock.json $(NPM)/package.json
+	@command -v npm >/dev/null || (echo "make live needs Node.js 20 or newer with npm; on Debian: apt-get install nodejs npm" >&2; exit 1)
+	@echo "Installing the npm clients (hashes checked, no scripts run) ..."
+	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
