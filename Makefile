@@ -35,7 +35,7 @@ format: $(VENV)/.dev             ## Format and sort imports.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-live: $(VENV)/.dev $(NPM)/node_modules/.live  ## The guide's own programs, with official clients, against a running server.
+live: $(VENV)/.dev .venv-live/.clients $(NPM)/node_modules/.live  ## The guide's own programs, with official clients, against a running server.
 	@$(BIN)/python -m pytest -m live tests/live
 
 bench: $(VENV)/.dev              ## Measure; prints ratios to peers in the same run.
@@ -47,11 +47,12 @@ docs: $(VENV)/.dev               ## Write the generated parts of docs/.
 lock: $(VENV)/.dev               ## Resolve the dependencies anew into requirements/*.txt.
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/serve.txt requirements/serve.in pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/dev.txt requirements/dev.in --extra dev --constraint requirements/serve.txt pyproject.toml
+	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file tests/live/clients.txt tests/live/clients.in
 
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header --no-annotate
 
 clean:                           ## Remove what was installed and built, not the data.
-	rm -rf $(VENV) build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-live build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vitrail needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -69,6 +70,12 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.serve
+
+.venv-live/.clients: tests/live/clients.txt | $(BIN)/python
+	@echo "Installing the client libraries that make live runs, apart from the server's (hashes checked) ..."
+	@$(BIN)/python -m venv --clear .venv-live
+	@.venv-live/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r tests/live/clients.txt
+	@touch $@
 
 $(NPM)/node_modules/.live: $(NPM)/package-lock.json $(NPM)/package.json
 	@command -v npm >/dev/null || (echo "make live needs Node.js 20 or newer with npm; on Debian: apt-get install nodejs npm" >&2; exit 1)

@@ -12,29 +12,41 @@ from pathlib import Path
 from typing import assert_never, cast
 
 from vitrail.engines.base import Engine
+from vitrail.engines.image_slots import ImageSlots
 from vitrail.engines.registry import make_engine
 from vitrail.engines.request_log import RequestLog
-from vitrail.engines.slots import Slots
+from vitrail.engines.slots import Slots, SlotsOptions
+from vitrail.engines.upstream_images import UpstreamImages
 from vitrail.engines.weights import ModelFiles, WeightsStore, WeightsUnavailable
 from vitrail.engines.weights_progress import PullProgress
-from vitrail.http_api.services import Services
+from vitrail.http_api.services import Management, Services
 from vitrail.ingest.fetch import Fetcher
 from vitrail.ingest.prepare import Ingest
 from vitrail.ingest.workers import DecodeWorkers
+from vitrail.service.accounts import Accounts
 from vitrail.service.admission import Admission
+from vitrail.service.billing import Billing
 from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
 from vitrail.service.deferred import Deferred
 from vitrail.service.health import HealthReport
+from vitrail.service.housekeeping import Chore, Housekeeping
+from vitrail.service.image_generation import ImageGenerations
+from vitrail.service.invoices import Invoices
 from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring
 from vitrail.service.ledger import Ledger
+from vitrail.service.management_keys import ManagementKeys
+from vitrail.service.rate_limits import RateLimits
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk, Scripted
+from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
 from vitrail.settings import ModelEntry, RecordingOptions, Settings, SettingsError
 from vitrail.store.database import Database, open_database
 from vitrail.telemetry import Metrics
+
+_USAGE_SECONDS, _LAST_USE_SECONDS, _SWEEP_SECONDS = 5.0, 10.0, 300.0
 
 FACTS_LIMITS = (
     "It reads documents, screenshots, tables and codes and knows common objects; it does not understand open scenes "
@@ -51,6 +63,7 @@ class Runtime:
     keyring: Keyring
     completions: Completions
     jobs: JobRunner
+    housekeeping: Housekeeping
     ingest: Ingest
     engines: Mapping[str, Engine]
 
@@ -69,13 +82,24 @@ async def open_runtime(
         stack.push_async_callback(ingest.close)
         ingest.start()
         engines: dict[str, Slots] = {}
+        image_engines: dict[str, ImageSlots] = {}
         log = RequestLog()
         for entry in settings.models:
             tell(f"Starting {entry.id} on the {entry.engine} engine ...")
+            if entry.makes_images:
+                image_engines[entry.id] = await _start_image_engine(entry, settings, stack)
+                metrics.watch_slots(entry.id, image_engines[entry.id])
+                continue
             engines[entry.id] = await _start_engine(entry, settings, stack, log)
             metrics.watch_slots(entry.id, engines[entry.id])
         desk = _script_desk(settings, engines, log)
-        runtime = _wire(settings, database, ingest, engines, metrics, desk, draining=draining)
+        limits = RateLimits(settings.rate_limits)
+        stack.push_async_callback(limits.close)
+        runtime = _wire(
+            settings, database, ingest, engines, image_engines, metrics, desk, limits=limits, draining=draining
+        )
+        runtime.housekeeping.start()
+        stack.push_async_callback(runtime.housekeeping.close)
         runtime.jobs.start()
         stack.push_async_callback(runtime.jobs.close)
         yield runtime
@@ -105,12 +129,32 @@ async def _start_engine(entry: ModelEntry, settings: Settings, stack: AsyncExitS
     return engine
 
 
+async def _start_image_engine(entry: ModelEntry, settings: Settings, stack: AsyncExitStack) -> ImageSlots:
+    engine = build_image_engine(entry, settings)
+    stack.push_async_callback(engine.close)
+    await engine.start()
+    return engine
+
+
+def build_image_engine(entry: ModelEntry, settings: Settings) -> ImageSlots:
+    """Return the engine of an image model in its slots, not started."""
+    assert entry.base_url is not None
+    key = entry.api_key.get_secret_value() if entry.api_key else None
+    model = entry.upstream_model or entry.id
+    engine = UpstreamImages(settings.upstream, base_url=entry.base_url, model=model, key=key)
+    return ImageSlots(engine, _slots_options(entry, settings), generations=settings.upstream.image_generations)
+
+
+def _slots_options(entry: ModelEntry, settings: Settings) -> SlotsOptions:
+    return settings.slots.model_copy(update={"generations": entry.slots or settings.slots.generations})
+
+
 def build_engine(entry: ModelEntry, settings: Settings, *, log: RequestLog | None = None) -> Slots:
     """Return the engine of a model in its slots, not started; its weights have to be there.
 
     A scripted one writes what it is asked to `log`.
     """
-    options = settings.slots.model_copy(update={"generations": entry.slots or settings.slots.generations})
+    options = _slots_options(entry, settings)
     match entry.engine:
         case "facts":
             _, gguf = language_weights(entry, settings)
@@ -208,7 +252,7 @@ def describe_models(runtime: Runtime) -> tuple[str, ...]:
             case "llama":
                 lines += [f"  answered by llama.cpp with {entry.weights or entry.gguf}."]
             case "upstream":
-                lines += [f"  answered by {entry.base_url}."]
+                lines += [f"  {'images generated' if entry.makes_images else 'answered'} by {entry.base_url}."]
             case "scripted":
                 lines += [f"  answered by the script {entry.script or 'of defaults'}: no model looks at the pictures."]
                 if entry.record_from is not None:
@@ -228,24 +272,38 @@ def _wire(
     database: Database,
     ingest: Ingest,
     engines: Mapping[str, Engine],
+    image_engines: Mapping[str, ImageSlots],
     metrics: Metrics,
     desk: ScriptDesk | None,
     *,
+    limits: RateLimits,
     draining: Callable[[], bool],
 ) -> Runtime:
     keyring = Keyring(database, settings.keys, monotonic=time.monotonic)
     models = [entry.model(engine=entry.engine) for entry in settings.models]
-    catalog = Catalog(models, fingerprint_text=lambda model: engines[model.id].fingerprint)
+    all_engines: dict[str, Engine | ImageSlots] = {**engines, **image_engines}
+    catalog = Catalog(models, fingerprint_text=lambda model: all_engines[model.id].fingerprint)
+    billing = Billing(database, settings.billing)
+    ledger = Ledger(database, settings.ledger, billing=billing)
+    admission = Admission(keyring, limits=limits, billing=billing)
     completions = Completions(
         catalog=catalog,
+        admission=admission,
         ingest=ingest,
         engines=engines,
-        ledger=Ledger(database, settings.ledger),
+        ledger=ledger,
         metrics=metrics,
         new_id=lambda: str(uuid.uuid4()),
         monotonic=time.monotonic,
     )
-    admission = Admission(keyring)
+    images = ImageGenerations(
+        catalog=catalog,
+        admission=admission,
+        engines=image_engines,
+        ledger=ledger,
+        metrics=metrics,
+        new_id=lambda: str(uuid.uuid4()),
+    )
     jobs = JobRunner(
         database,
         completions,
@@ -255,14 +313,32 @@ def _wire(
         monotonic=time.monotonic,
         paused=draining,
     )
+    responses = Responses(database, settings.responses, completions=completions)
+    accounts = Accounts(database)
+    housekeeping = Housekeeping(
+        (
+            Chore("usage that was not written", ledger.flush, _USAGE_SECONDS, at_end=True),
+            Chore("last use of keys", keyring.write_last_used, _LAST_USE_SECONDS, at_end=True),
+            Chore("expired responses", responses.sweep, _SWEEP_SECONDS),
+            Chore("expired credits", accounts.write_off_expired, _SWEEP_SECONDS),
+        )
+    )
     services = Services(
         admission=admission,
         catalog=catalog,
         completions=completions,
         deferred=Deferred(database, completions, settings.deferred, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
-        responses=Responses(database, settings.responses, completions=completions),
+        responses=responses,
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
-        health=HealthReport(engines, database, draining=draining),
+        images=images,
+        management=Management(
+            keys=ManagementKeys(database),
+            keyring=keyring,
+            teams=Teams(database),
+            accounts=accounts,
+            invoices=Invoices(database),
+        ),
+        health=HealthReport(all_engines, database, draining=draining),
         render_metrics=metrics.render,
         observe_request=metrics.observe_request,
         scripted=desk,
@@ -273,6 +349,7 @@ def _wire(
         keyring=keyring,
         completions=completions,
         jobs=jobs,
+        housekeeping=housekeeping,
         ingest=ingest,
         engines=engines,
     )

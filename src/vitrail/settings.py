@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from vitrail.domain.models import Modality
 from vitrail.engines.facts.options import FactsOptions
 from vitrail.engines.llama.options import LlamaOptions
 from vitrail.engines.slots import SlotsOptions
@@ -27,10 +28,12 @@ from vitrail.http_api.serving import ServerOptions
 from vitrail.ingest.fetch import FetchOptions
 from vitrail.ingest.prepare import IngestOptions
 from vitrail.ingest.workers import DecodeOptions
+from vitrail.service.billing import BillingOptions
 from vitrail.service.catalog import ModelOptions, PriceOptions
 from vitrail.service.deferred import DeferredOptions
 from vitrail.service.keyring import KeyringOptions
 from vitrail.service.ledger import LedgerOptions
+from vitrail.service.rate_limits import RateLimitOptions
 from vitrail.service.responses import ResponsesOptions
 from vitrail.store.database import DatabaseOptions
 from vitrail.telemetry import LogOptions
@@ -83,6 +86,24 @@ class ModelEntry(ModelOptions):
                 raise ValueError(f"model {self.id}: engine upstream needs `base_url`")
         return self
 
+    @model_validator(mode="after")
+    def _output_can_be_had(self) -> ModelEntry:
+        if self.output == (Modality.TEXT,):
+            if self.prices.image:
+                raise ValueError(f'model {self.id}: `prices.image` is for a model with `output = ["image"]`')
+        elif self.output != (Modality.IMAGE,):
+            raise ValueError(f'model {self.id}: `output` is ["text"] or ["image"]')
+        elif self.engine != "upstream":
+            raise ValueError(f'model {self.id}: `output = ["image"]` needs `engine = "upstream"`')
+        elif "input" in self.model_fields_set and self.input != (Modality.TEXT,):
+            raise ValueError(f"model {self.id}: an image model takes text alone")
+        return self
+
+    @property
+    def makes_images(self) -> bool:
+        """Tell whether this is an image model."""
+        return Modality.IMAGE in self.output
+
 
 FACTS_MODEL = ModelEntry(
     id="facts-1",
@@ -105,6 +126,8 @@ class Settings(BaseModel):
     database: DatabaseOptions = DatabaseOptions()
     keys: KeyringOptions = KeyringOptions()
     ledger: LedgerOptions = LedgerOptions()
+    billing: BillingOptions = BillingOptions()
+    rate_limits: RateLimitOptions = RateLimitOptions()
     deferred: DeferredOptions = DeferredOptions()
     responses: ResponsesOptions = ResponsesOptions()
     fetch: FetchOptions = FetchOptions()

@@ -10,7 +10,7 @@ import pytest
 from vitrail.domain.chat import Sampling
 from vitrail.domain.completion import FinishReason
 from vitrail.domain.errors import Unavailable
-from vitrail.engines.base import Capabilities, FinishPiece, Health, TextPiece
+from vitrail.engines.base import Capabilities, FinishPiece, Health, Prompt, TextPiece
 from vitrail.engines.slots import Slots, SlotsOptions
 
 
@@ -43,7 +43,7 @@ class GatedEngine:
         return ()
 
     async def generate(self, prompt, sampling):
-        self.order.append(prompt)
+        self.order.append(prompt.asker)
         self.running += 1
         self.most = max(self.most, self.running)
         try:
@@ -66,9 +66,14 @@ def slots(engine):
     return Slots(engine, SlotsOptions(generations=2, queue=2, wait_seconds=30, drain_seconds=0.01))
 
 
+def asked_by(name):
+    """A prompt of one asker."""
+    return Prompt(messages=(), asker=name)
+
+
 async def consume(slots, name):
     """Play a whole generation."""
-    return [piece async for piece in slots.generate(name, Sampling())]
+    return [piece async for piece in slots.generate(asked_by(name), Sampling())]
 
 
 async def start_all(slots, names):
@@ -134,7 +139,7 @@ async def test_m02_a_cancelled_waiter_frees_its_place(slots, engine):
 
 async def test_m03_closing_the_generator_frees_the_slot(slots, engine):
     """M03 a client gone mid-stream frees its slot for who waits, before the generator's close returns."""
-    stream = slots.generate("a", Sampling())
+    stream = slots.generate(asked_by("a"), Sampling())
     await anext(stream)
     await start_all(slots, "b")
     waiting = await start_all(slots, "c")
@@ -148,7 +153,7 @@ async def test_m03_closing_the_generator_frees_the_slot(slots, engine):
 async def test_a_slot_given_to_a_cancelled_waiter_is_passed_on(engine):
     """A slot that arrives in the very moment of cancellation is not lost."""
     slots = Slots(engine, SlotsOptions(generations=1))
-    stream = slots.generate("a", Sampling())
+    stream = slots.generate(asked_by("a"), Sampling())
     await anext(stream)
     second, third = await start_all(slots, "bc")
     await stream.aclose()  # hands the slot to the second, which has not run yet
@@ -218,10 +223,58 @@ async def test_no_slot_is_ever_lost(engine, seed):
     chance = random.Random(seed)
     slots = Slots(engine, SlotsOptions(generations=3, queue=20, wait_seconds=30))
     engine.gate.set()
-    tasks = [asyncio.create_task(consume(slots, index)) for index in range(20)]
+    tasks = [asyncio.create_task(consume(slots, str(index % 4))) for index in range(20)]
     for _ in range(15):
         for _ in range(chance.randrange(3)):
             await asyncio.sleep(0)
         chance.choice(tasks).cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert (slots.running, slots.waiting) == (0, 0) and engine.most <= 3
+
+
+async def test_a_greedy_key_does_not_keep_the_others_waiting(engine):
+    """Who asks once is next after twenty of somebody else's, and then the two take turns."""
+    slots = Slots(engine, SlotsOptions(generations=1, queue=50))
+    tasks = await start_all(slots, "gggggggggg" + "bb")
+    engine.gate.set()
+    await asyncio.gather(*tasks)
+    assert "".join(engine.order) == "gbgb" + "gggggggg"
+
+
+async def test_a_key_with_every_slot_gets_no_further_one_while_others_wait(engine):
+    """Two slots of a greedy key: both that come free go to the two who have none."""
+    slots = Slots(engine, SlotsOptions(generations=2, queue=50))
+    streams = [slots.generate(asked_by("g"), Sampling()) for _ in range(2)]
+    for stream in streams:
+        await anext(stream)
+    waiting = await start_all(slots, "ggbc")
+    for stream in streams:
+        await stream.aclose()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert engine.order[2:] == ["b", "c"]
+    engine.gate.set()
+    await asyncio.gather(*waiting)
+
+
+async def test_a_full_queue_refuses_the_greedy_key_first(engine):
+    """A newcomer takes the place of the newest request of whoever has most waiting."""
+    slots = Slots(engine, SlotsOptions(generations=1, queue=3))
+    running, *waiting = await start_all(slots, "gggg")
+    (newcomer,) = await start_all(slots, "b")
+    with pytest.raises(Unavailable):
+        await waiting[-1]
+    assert slots.waiting == 3 and not newcomer.done()
+    engine.gate.set()
+    await asyncio.gather(running, *waiting[:-1], newcomer)
+    assert engine.order == ["g", "b", "g", "g"]
+
+
+async def test_the_greedy_key_itself_finds_a_full_queue_full(engine):
+    """Who has most waiting pushes nobody out."""
+    slots = Slots(engine, SlotsOptions(generations=1, queue=3))
+    tasks = await start_all(slots, "gggb")
+    with pytest.raises(Unavailable):
+        await consume(slots, "g")
+    engine.gate.set()
+    assert all(len(pieces) == 2 for pieces in await asyncio.gather(*tasks))

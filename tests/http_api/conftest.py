@@ -21,24 +21,35 @@ import uvicorn
 
 from vitrail.domain.chat import Sampling
 from vitrail.domain.completion import FinishReason
-from vitrail.domain.models import Model, Prices
+from vitrail.domain.models import Modality, Model, Prices
 from vitrail.engines.base import Capabilities, FinishPiece, Health, Piece, Prompt, TextPiece, Token
+from vitrail.engines.image_slots import ImageSlots
+from vitrail.engines.slots import SlotsOptions
+from vitrail.engines.upstream_images import UpstreamImages
+from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.http_api.connection import bounded_protocol
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.routes import create_http_app
-from vitrail.http_api.services import Services
+from vitrail.http_api.services import Management, Services
 from vitrail.ingest.fetch import Fetcher, FetchOptions
 from vitrail.ingest.prepare import Ingest, IngestOptions
 from vitrail.ingest.workers import DecodeOptions, DecodeWorkers
+from vitrail.service.accounts import Accounts
 from vitrail.service.admission import Admission
+from vitrail.service.billing import Billing, BillingOptions
 from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
 from vitrail.service.deferred import Deferred, DeferredOptions
 from vitrail.service.health import HealthReport
+from vitrail.service.image_generation import ImageGenerations
+from vitrail.service.invoices import Invoices
 from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.ledger import Ledger, LedgerOptions
+from vitrail.service.management_keys import ManagementKeys
+from vitrail.service.rate_limits import RateLimitOptions, RateLimits
 from vitrail.service.responses import Responses, ResponsesOptions
+from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
 from vitrail.store.database import Database, DatabaseOptions, open_database
 from vitrail.telemetry import Metrics
@@ -49,6 +60,16 @@ MODEL = Model(
     created=1_740_000_000,
     aliases=("grok-2-vision-latest", "team/vision"),
     prices=Prices(prompt_text=20000, prompt_image=20000, cached_prompt_text=5000, completion_text=100000),
+)
+IMAGE_MODEL = Model(
+    id="grok-2-image-1212",
+    engine="upstream",
+    created=1_740_000_000,
+    aliases=("grok-2-image",),
+    input_modalities=(Modality.TEXT,),
+    output_modalities=(Modality.IMAGE,),
+    context_tokens=1024,
+    prices=Prices(image=7),
 )
 REQUEST_IDS = "00000000-0000-4000-8000-{:012d}"
 
@@ -131,6 +152,8 @@ class Surface:
     app: Any
     engine: FakeEngine
     secret: str
+    key_id: str
+    database: Database
     keyring: Keyring
     services: Services
     jobs: JobRunner
@@ -199,9 +222,32 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture
 async def open_surface(database: Database) -> AsyncIterator[Callable[..., Surface]]:
-    """Return a maker of surfaces; `options` are those of HttpOptions."""
+    """Return a maker of surfaces; `options` are those of HttpOptions.
+
+    With `image_models` it has image models too; their engine is the real one and asks a server of the test. With
+    `charge` its team pays.
+    """
     async with contextlib.AsyncExitStack() as stack:
-        yield lambda **options: _open(database, stack, HttpOptions(**options))
+        yield lambda *, image_models=None, charge=False, **options: _open(
+            database, stack, HttpOptions(**options), image_models=image_models or {}, charge=charge
+        )
+
+
+@pytest.fixture
+async def open_images() -> AsyncIterator[Callable[..., Any]]:
+    """Return a maker of `image_models` for `open_surface`, asking the server at `url`; options are UpstreamOptions."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def open_images(url: str, *models: Model, **options: Any) -> dict[Model, ImageSlots]:
+            opened = {}
+            for model in models or (IMAGE_MODEL,):
+                engine = UpstreamImages(UpstreamOptions(**options), base_url=url, model="painter", key="sk-operator")
+                opened[model] = ImageSlots(engine, SlotsOptions(drain_seconds=0))
+                await opened[model].start()
+                stack.push_async_callback(opened[model].close)
+            return opened
+
+        yield open_images
 
 
 @pytest.fixture
@@ -239,25 +285,38 @@ def read_events() -> Callable[[str], list[Any]]:
     return read
 
 
-def _open(database: Database, stack: contextlib.AsyncExitStack, options: HttpOptions) -> Surface:
+def _open(
+    database: Database,
+    stack: contextlib.AsyncExitStack,
+    options: HttpOptions,
+    *,
+    image_models: dict[Model, ImageSlots],
+    charge: bool,
+) -> Surface:
     engine, log, observed = FakeEngine(), RecordedLog(), []
     keyring = Keyring(database, KeyringOptions(cache_seconds=0), monotonic=time.monotonic)
     ids = iter(range(1, 1_000_000))
     engines: dict[str, Any] = {MODEL.id: engine}
-    catalog = Catalog([MODEL], fingerprint_text=lambda model: engines[model.id].fingerprint)
+    image_engines = {model.id: slots for model, slots in image_models.items()}
+    all_engines = {**engines, **image_engines}
+    catalog = Catalog([MODEL, *image_models], fingerprint_text=lambda model: all_engines[model.id].fingerprint)
+    billing = Billing(database, BillingOptions(charge=charge))
+    ledger = Ledger(database, LedgerOptions(), billing=billing)
+    admission = Admission(keyring, limits=RateLimits(RateLimitOptions()), billing=billing)
     ingest = Ingest(IngestOptions(), fetcher=Fetcher(FetchOptions()), workers=DecodeWorkers(DecodeOptions(workers=1)))
     stack.push_async_callback(ingest.close)
     metrics = Metrics()
     completions = Completions(
         catalog=catalog,
+        admission=admission,
         ingest=ingest,
         engines=engines,
-        ledger=Ledger(database, LedgerOptions()),
+        ledger=ledger,
         metrics=metrics,
         new_id=lambda: f"10000000-0000-4000-8000-{time.time_ns() % 10**12:012d}",
         monotonic=time.monotonic,
     )
-    admission, deferring = Admission(keyring), DeferredOptions(team_jobs=3)
+    deferring = DeferredOptions(team_jobs=3)
     jobs = JobRunner(
         database, completions, admission, deferring, new_id=lambda: str(uuid.uuid4()), monotonic=time.monotonic
     )
@@ -268,7 +327,22 @@ def _open(database: Database, stack: contextlib.AsyncExitStack, options: HttpOpt
         deferred=Deferred(database, completions, deferring, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
         responses=Responses(database, ResponsesOptions(conversation_bytes=20_000), completions=completions),
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
-        health=HealthReport(engines, database, draining=lambda: False),
+        images=ImageGenerations(
+            catalog=catalog,
+            admission=admission,
+            engines=image_engines,
+            ledger=ledger,
+            metrics=metrics,
+            new_id=lambda: str(uuid.uuid4()),
+        ),
+        management=Management(
+            keys=ManagementKeys(database),
+            keyring=keyring,
+            teams=Teams(database),
+            accounts=Accounts(database),
+            invoices=Invoices(database),
+        ),
+        health=HealthReport(all_engines, database, draining=lambda: False),
         render_metrics=metrics.render,
         observe_request=lambda route, status, seconds: observed.append((route, status)),
         log=log,
@@ -277,10 +351,13 @@ def _open(database: Database, stack: contextlib.AsyncExitStack, options: HttpOpt
     app = create_http_app(services, options)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://vitrail.test")
     stack.push_async_callback(client.aclose)
+    new = keyring.create(name="test", team=f"team of {uuid.uuid4()}")
     return Surface(
         app=app,
         engine=engine,
-        secret=keyring.create(name="test").secret,
+        secret=new.secret,
+        key_id=new.key.id,
+        database=database,
         keyring=keyring,
         services=services,
         jobs=jobs,

@@ -11,13 +11,14 @@ import pytest
 from vitrail.http_api.routes import KEYED_ROUTES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
-TABLES = [
+TEXT_TABLES = [
     "POST /v1/chat/completions",
     "POST /v1/responses",
     "POST /v1/messages",
     "POST /v1/completions",
     "POST /v1/complete",
 ]
+TABLES = [*TEXT_TABLES, "POST /v1/images/generations"]
 CHECKED_BUT_IGNORED = {"POST /v1/chat/completions": {"logit_bias"}}
 
 
@@ -65,7 +66,7 @@ async def test_what_is_said_to_be_refused_is_refused(surface, path, body, field)
     assert (await surface.client.post(path, json=plain, headers=surface.key)).status_code == 200
 
 
-@pytest.mark.parametrize("route", TABLES)
+@pytest.mark.parametrize("route", TEXT_TABLES)
 async def test_what_is_said_to_be_ignored_has_no_effect(surface, route):
     """Any value of an ignored field leaves status and prompt as they were."""
     bodies = {

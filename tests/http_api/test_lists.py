@@ -126,4 +126,7 @@ async def test_image_generation_is_refused_in_words(surface):
     """A client of the real API learns that this server makes no images, not only that a path is unknown."""
     answer = await surface.client.post("/v1/images/generations", json={"prompt": "A cat"}, headers=surface.key)
     assert answer.status_code == 404
-    assert answer.json()["error"].startswith("This server generates no images")
+    said = answer.json()["error"]
+    assert said.startswith("This server generates no images")
+    assert '`engine = "upstream"` and `output = ["image"]`: see docs/models.md' in said
+    assert (await surface.client.get("/v1/image-generation-models", headers=surface.key)).json() == {"models": []}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from vitrail.http_api.management_routes import MANAGEMENT_ROUTES
 from vitrail.http_api.routes import KEYED_ROUTES, OPEN_ROUTES
 
 
@@ -19,7 +20,7 @@ async def test_the_document_has_every_route_and_no_other(surface):
     """Methods and paths are those of the table."""
     paths = (await surface.client.get("/openapi.json")).json()["paths"]
     documented = {(method.upper(), path) for path, methods in paths.items() for method in methods}
-    table = {(r.method, re.sub(r":\w+}", "}", r.path)) for r in (*KEYED_ROUTES, *OPEN_ROUTES)}
+    table = {(r.method, re.sub(r":\w+}", "}", r.path)) for r in (*KEYED_ROUTES, *MANAGEMENT_ROUTES, *OPEN_ROUTES)}
     assert documented == table
 
 

@@ -72,16 +72,6 @@ def test_openai_streams_into_a_pydantic_model(client: openai.OpenAI) -> None:
         assert isinstance(stream.get_final_completion().choices[0].message.parsed, Invoice)
 
 
-@pytest.mark.parametrize("mode", ["TOOLS", "JSON_SCHEMA"])
-def test_instructor_fills_a_pydantic_model(client: openai.OpenAI, mode: str) -> None:
-    """instructor gets its model by a function call or by a response format."""
-    instructor = pytest.importorskip("instructor")
-    filled = instructor.from_openai(client, mode=instructor.Mode[mode]).chat.completions.create(
-        model=MODEL, messages=_say("The invoice as JSON"), response_model=Invoice, max_retries=0
-    )
-    assert isinstance(filled, Invoice)
-
-
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_answer_of_another_shape_is_an_error(client: openai.OpenAI, stream: bool) -> None:
     """Words where JSON was asked for are an error, also after the stream has begun."""

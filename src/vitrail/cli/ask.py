@@ -50,7 +50,7 @@ def ask(
     *images, question = words  # Typer lets no empty list through
     settings = load(data_dir=data_dir, config=config)
     body: dict[str, Any] = {
-        "model": model or settings.models[0].id,
+        "model": model or _first_language(settings),
         "messages": _messages([image_url(name) for name in images], question, detail=detail, system=system),
     }
     if max_tokens is not None:
@@ -64,6 +64,11 @@ def ask(
         sys.stdout.buffer.write(answer + b"\n")
     elif url:
         print(msgspec.json.decode(answer)["choices"][0]["message"]["content"])
+
+
+def _first_language(settings: Settings) -> str:
+    """Return the first model that answers in text, or else the first one, which then says what it is."""
+    return next((entry.id for entry in settings.models if not entry.makes_images), settings.models[0].id)
 
 
 def _messages(urls: list[str], question: str, *, detail: Detail, system: str | None) -> list[dict[str, Any]]:

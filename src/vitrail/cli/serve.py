@@ -82,11 +82,15 @@ def _announce(runtime: Runtime, base_url: str) -> None:
 
 
 def _curl(base_url: str, runtime: Runtime) -> str:
-    model = runtime.settings.models[0]
+    models = runtime.settings.models
+    model = next((model for model in models if not model.makes_images), models[0])
+    headers = '-H "Authorization: Bearer $XAI_API_KEY" -H "Content-Type: application/json"'
+    name = model.aliases[0] if model.aliases else model.id
+    if model.makes_images:
+        return f'curl {base_url}/images/generations {headers} -d \'{{"model":"{name}","prompt":"A red square"}}\''
     body = (
-        f'{{"model":"{model.aliases[0] if model.aliases else model.id}","messages":[{{"role":"user","content":['
+        f'{{"model":"{name}","messages":[{{"role":"user","content":['
         f'{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{_EXAMPLE_PICTURE}"}}}},'
         '{"type":"text","text":"What color is this picture?"}]}]}'
     )
-    headers = '-H "Authorization: Bearer $XAI_API_KEY" -H "Content-Type: application/json"'
     return f"curl {base_url}/chat/completions {headers} -d '{body}'"

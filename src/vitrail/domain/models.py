@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vitrail.domain.limits import NO_LIMITS, Limits
+
 
 class Modality(StrEnum):
     """What a model takes in or gives out."""
@@ -15,12 +17,13 @@ class Modality(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices in the API's unit: USD cents per 100 million tokens."""
+    """Prices in the API's unit: USD cents per 100 million tokens; a generated image in USD cents each."""
 
     prompt_text: int = 0
     prompt_image: int = 0
     cached_prompt_text: int = 0
     completion_text: int = 0
+    image: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,19 @@ class Model:
     context_tokens: int = 8192
     reasoning: bool = False
     prices: Prices = Prices()
+    limits: Limits = NO_LIMITS  # of each team that has none of its own
     owned_by: str = "vitrail"
     version: str = "1.0.0"
+
+    @property
+    def is_free(self) -> bool:
+        """Tell whether nothing has to be paid for it."""
+        return self.prices == Prices()
+
+    @property
+    def makes_images(self) -> bool:
+        """Tell whether this is an image model: it gives generated images and no text."""
+        return Modality.IMAGE in self.output_modalities
 
     def answers_to(self, name: str) -> bool:
         """Tell whether `name` is this model's id or one of its aliases."""

@@ -33,7 +33,10 @@ class PromptMessage:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Everything that an engine is asked, but for the sampling."""
+    """Everything that an engine is asked, but for the sampling.
+
+    `asker` is an opaque name of whoever is behind the request; `slots` shares fairly by it, no engine looks at it.
+    """
 
     messages: tuple[PromptMessage, ...]
     response_format: JsonFormat | None = None
@@ -41,6 +44,7 @@ class Prompt:
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool = True
     reasoning_effort: str | None = None
+    asker: str = ""
 
     @property
     def images(self) -> tuple[PreparedImage, ...]:

@@ -72,6 +72,31 @@ class OpenAIClient:
                     answer = await response.read()
                     return msgspec.json.decode(answer) if answer else None
 
+    async def post_bounded(self, path: str, body: object, *, seconds: float, limit_bytes: int) -> bytes:
+        """Return the whole answer of a long call; raises Unavailable for one over `limit_bytes`, or Stalled.
+
+        Redirects are not followed: the body would go to an address that nobody configured.
+        """
+        with self._translated():
+            data = BytesIO(msgspec.json.encode(body))
+            async with (
+                asyncio.timeout(seconds),
+                self._session.post(
+                    self._base_url + path, data=data, headers=JSON_HEADERS, allow_redirects=False
+                ) as response,
+            ):
+                await self._refuse_error(response)
+                return await self._read_bounded(response, limit_bytes)
+
+    async def _read_bounded(self, response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
+        answer = bytearray()
+        async for part in response.content.iter_any():
+            answer += part
+            if len(answer) > limit_bytes:
+                self._log.warning("engine answer too large", limit_bytes=limit_bytes)
+                raise Unavailable
+        return bytes(answer)
+
     async def stream_chat(self, path: str, body: bytes, *, top_logprobs: int = 0) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of the answer to a rendered `body`; closing the generator drops the connection.
 

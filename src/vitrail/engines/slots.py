@@ -1,12 +1,12 @@
 """Wrap an engine so that few generations run at once, few wait, and none waits long; the rest is refused at once.
 
-Made by `app.py` around every engine. Places are given in the order of asking. Knows nothing of teams or prices.
+Made by `app.py` around every engine. Slots and places in the queue are shared fairly between askers (`fair_queue`).
+Knows nothing of teams or prices.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Unavailable
 from vitrail.engines.base import Capabilities, Engine, Health, Piece, Prompt, Token
+from vitrail.engines.fair_queue import FairQueue
 
 
 class SlotsOptions(BaseModel):
@@ -23,7 +24,9 @@ class SlotsOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     generations: int | None = Field(None, ge=1, description="Generations at once; by default what the engine can do.")
-    queue: int = Field(64, ge=0, description="Most requests that wait for a slot; more are refused.")
+    queue: int = Field(
+        256, ge=0, description="Most requests that wait for a slot; then the keys with most waiting are refused."
+    )
     wait_seconds: float = Field(30.0, gt=0, description="Longest wait for a slot; then the request is refused.")
     drain_seconds: float = Field(10.0, ge=0, description="Longest time that running generations get when closing.")
 
@@ -33,13 +36,7 @@ class Slots:
 
     def __init__(self, engine: Engine, options: SlotsOptions, *, generations: int = 1) -> None:
         self._engine = engine
-        self._options = options
-        self._free = options.generations or generations
-        self._generations = self._free
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._closing = False
+        self._queue = SlotQueue(options, generations=generations)
 
     @property
     def engine(self) -> Engine:
@@ -49,17 +46,17 @@ class Slots:
     @property
     def running(self) -> int:
         """Return how many generations hold a slot."""
-        return self._generations - self._free
+        return self._queue.running
 
     @property
     def waiting(self) -> int:
         """Return how many requests wait for a slot."""
-        return sum(not waiter.done() for waiter in self._waiters)
+        return self._queue.waiting
 
     @property
     def generations(self) -> int:
         """Return how many slots there are."""
-        return self._generations
+        return self._queue.generations
 
     @property
     def capabilities(self) -> Capabilities:
@@ -77,19 +74,12 @@ class Slots:
 
     async def close(self) -> None:
         """Refuse whoever waits, let running generations end for a while, then close the engine."""
-        self._closing = True
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(self._refusal())
-        self._waiters.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._options.drain_seconds):
-                await self._idle.wait()
+        await self._queue.close()
         await self._engine.close()
 
     async def health(self) -> Health:
         """Return the engine's health; not ready while closing."""
-        return Health(ready=False, detail="closing") if self._closing else await self._engine.health()
+        return Health(ready=False, detail="closing") if self._queue.is_closing else await self._engine.health()
 
     async def count_text_tokens(self, prompt: Prompt) -> int:
         """Return the engine's count; takes no slot."""
@@ -104,48 +94,104 @@ class Slots:
 
         Raises Unavailable with a time to retry after when the queue is full or the wait too long.
         """
-        await self._take()
+        await self._queue.take(prompt.asker)
         try:
             async with aclosing(self._engine.generate(prompt, sampling)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
-            self._give_back()
+            self._queue.give_back(prompt.asker)
 
-    async def _take(self) -> None:
+
+class SlotQueue:
+    """A bounded number of slots to generate in, and a bounded queue before them, both shared fairly between askers."""
+
+    def __init__(self, options: SlotsOptions, *, generations: int) -> None:
+        self._options = options
+        self._free = options.generations or generations
+        self._generations = self._free
+        self._waiters: FairQueue[asyncio.Future[None]] = FairQueue()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+
+    @property
+    def running(self) -> int:
+        """Return how many generations hold a slot."""
+        return self._generations - self._free
+
+    @property
+    def waiting(self) -> int:
+        """Return how many requests wait for a slot."""
+        return len(self._waiters)
+
+    @property
+    def generations(self) -> int:
+        """Return how many slots there are."""
+        return self._generations
+
+    @property
+    def is_closing(self) -> bool:
+        """Tell whether no slot is given any more."""
+        return self._closing
+
+    async def close(self) -> None:
+        """Refuse whoever waits, and let running generations end for a while."""
+        self._closing = True
+        for waiter in self._waiters.clear():
+            self._refuse(waiter)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.drain_seconds):
+                await self._idle.wait()
+
+    async def take(self, asker: str) -> None:
         """Return holding a slot; whoever is cancelled or refused holds none."""
         if self._closing:
             raise self._refusal()
         if self._free and not self.waiting:
             self._free -= 1
             self._idle.clear()
+            self._waiters.begin(asker)
             return
-        if self.waiting >= self._options.queue:
-            raise self._refusal()
+        self._make_room(asker)
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        self._waiters.push(asker, waiter)
         try:
             async with asyncio.timeout(self._options.wait_seconds):
                 await waiter
         except BaseException as failure:
-            with suppress(ValueError):
-                self._waiters.remove(waiter)
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._give_back()  # the slot came in the same moment as the cancellation
+            is_waiting = self._waiters.remove(asker, waiter)
+            if not is_waiting and not waiter.cancelled() and waiter.exception() is None:
+                self.give_back(asker)  # the slot came in the same moment as the cancellation
             if isinstance(failure, TimeoutError):
                 raise self._refusal() from failure
             raise
 
-    def _give_back(self) -> None:
-        """Hand the slot to whoever waits longest, or keep it free."""
-        while self._waiters:
-            waiter = self._waiters.popleft()
+    def give_back(self, asker: str) -> None:
+        """Hand the slot to whoever is next, or keep it free."""
+        self._waiters.end(asker)
+        while (following := self._waiters.pop()) is not None:
+            whose, waiter = following
             if not waiter.done():
                 waiter.set_result(None)
                 return
+            self._waiters.end(whose)  # cancelled in this very moment
         self._free += 1
         if self._free == self._generations:
             self._idle.set()
+
+    def _make_room(self, asker: str) -> None:
+        """Return when one more may wait; raises Unavailable unless somebody else has more than their share waiting."""
+        if self.waiting < self._options.queue:
+            return
+        waiter = self._waiters.make_room(asker)
+        if waiter is None:
+            raise self._refusal()
+        self._refuse(waiter)
+
+    def _refuse(self, waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
+            waiter.set_exception(self._refusal())
 
     def _refusal(self) -> Unavailable:
         """A refusal that tells to come back when about half the queue can have moved on."""

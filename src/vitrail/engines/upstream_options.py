@@ -23,3 +23,8 @@ class UpstreamOptions(BaseModel):
     tools: bool = Field(True, description="Whether the model over there can call functions.")
     logprobs: bool = Field(True, description="Whether the other server gives log probabilities.")
     generations: int = Field(64, ge=1, description="Requests sent at once, unless the slots options say otherwise.")
+    image_seconds: float = Field(180.0, gt=0, description="Longest time for the images of one request to be generated.")
+    image_answer_bytes: int = Field(64 << 20, gt=0, description="Largest answer with generated images, in base64.")
+    image_generations: int = Field(
+        4, ge=1, description="Requests for images sent at once, unless the slots options say otherwise."
+    )

@@ -22,6 +22,7 @@ _CHOICES = {
     "role": "`system`, `developer`, `user`, `assistant`, `tool` or `function`",
     "type": "a type that is known here",
     "detail": "`auto`, `low` or `high`",
+    "response_format": "`url` or `b64_json`",
     "tool_choice": "`none`, `auto` or `required`",
     "reasoning_effort": "`none`, `low`, `medium`, `high` or `xhigh`",
 }

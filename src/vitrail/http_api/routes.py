@@ -1,6 +1,7 @@
 """The REST surface: the whole route table on one screen, and the app made of it.
 
-Everything needs a key but what stands under OPEN_ROUTES. Called by the composition root.
+Everything needs a key but what stands under OPEN_ROUTES; the management API has keys and a table of its own
+(`management_routes`). Called by the composition root.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from vitrail.http_api import (
 from vitrail.http_api.envelope import Envelope
 from vitrail.http_api.errors_anthropic import render_anthropic_failure
 from vitrail.http_api.exchange import Exchange
+from vitrail.http_api.management_routes import MANAGEMENT_ROUTES
 from vitrail.http_api.openapi import build_openapi
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.route import KeyedRoute, OpenRoute, Route, mount_routes
@@ -40,6 +42,7 @@ from vitrail.http_api.wire_anthropic_answer import AnthropicMessage
 from vitrail.http_api.wire_anthropic_answer import CountedTokens as Counted
 from vitrail.http_api.wire_chat import ChatCompletionRequest as Chat
 from vitrail.http_api.wire_completion import ChatCompletion as Completion
+from vitrail.http_api.wire_images import GeneratedImages, ImagesRequest
 from vitrail.http_api.wire_response import DeletedResponse
 from vitrail.http_api.wire_response import Response as ResponseAnswer
 from vitrail.http_api.wire_responses import ResponsesRequest
@@ -56,6 +59,8 @@ def _to_anthropic(*routes: KeyedRoute) -> tuple[KeyedRoute, ...]:
     return tuple(replace(route, refuse=render_anthropic_failure) for route in routes)
 
 
+_IMAGE_MODELS = "/v1/image-generation-models"
+
 # fmt: off
 KEYED_ROUTES = (
     KeyedRoute("POST", "/v1/chat/completions", chat.create_completion, "chat", Completion, Chat),
@@ -63,17 +68,19 @@ KEYED_ROUTES = (
     KeyedRoute("POST", "/v1/responses", responses.create_response, "chat", ResponseAnswer, ResponsesRequest),
     KeyedRoute("GET", "/v1/responses/{response_id}", responses.show_response, "chat", ResponseAnswer),
     KeyedRoute("DELETE", "/v1/responses/{response_id}", responses.delete_response, "chat", DeletedResponse),
-    KeyedRoute("POST", "/v1/images/generations", images.generate_images, "image", images.GeneratedImages),
+    KeyedRoute("POST", "/v1/images/generations", images.generate_images, "image", GeneratedImages, ImagesRequest),
     KeyedRoute("POST", "/v1/completions", text.complete_text, "chat", TextCompletion, TextCompletionRequest),
     *_to_anthropic(
-        KeyedRoute("POST", "/v1/messages", anthropic.create_message, "chat", AnthropicMessage, MessagesRequest),
+        KeyedRoute("POST", "/v1/messages", anthropic.create_message, "messages", AnthropicMessage, MessagesRequest),
         KeyedRoute("POST", "/v1/messages/count_tokens", anthropic.count_tokens, "tokenize", Counted, CountedMessages),
-        KeyedRoute("POST", "/v1/complete", text.complete_prompt, "chat", CompleteAnswer, CompleteRequest),
+        KeyedRoute("POST", "/v1/complete", text.complete_prompt, "messages", CompleteAnswer, CompleteRequest),
     ),
     KeyedRoute("GET", "/v1/models", models.list_models, "models", models.ModelList),
     KeyedRoute("GET", "/v1/models/{model_id:path}", models.show_model, "models", models.ModelRow),
     KeyedRoute("GET", "/v1/language-models", models.list_language, "models", models.LanguageModels),
     KeyedRoute("GET", "/v1/language-models/{model_id:path}", models.show_language, "models", models.LanguageModel),
+    KeyedRoute("GET", _IMAGE_MODELS, models.list_image_models, "models", models.ImageModels),
+    KeyedRoute("GET", f"{_IMAGE_MODELS}/{{model_id:path}}", models.show_image_model, "models", models.ImageModel),
     KeyedRoute("GET", "/v1/api-key", api_key.show_api_key, "api-key", api_key.ApiKeyInfo),
     KeyedRoute("POST", "/v1/tokenize-text", tokens.tokenize_text, "tokenize", tokens.Tokenized, tokens.Tokenize),
     KeyedRoute("POST", "/v1/image-tokens", tokens.count_images, "tokenize", tokens.ImageTokensList, Chat),
@@ -98,7 +105,7 @@ OPEN_ROUTES = (
 
 def list_routes(services: Services) -> tuple[Route, ...]:
     """Return the routes of a server with these services."""
-    return (*KEYED_ROUTES, *(SCRIPTED_ROUTES if services.scripted else ()), *OPEN_ROUTES)
+    return (*KEYED_ROUTES, *MANAGEMENT_ROUTES, *(SCRIPTED_ROUTES if services.scripted else ()), *OPEN_ROUTES)
 
 
 def create_http_app(services: Services, options: HttpOptions, *, lifespan: Lifespan[Router] | None = None) -> ASGIApp:

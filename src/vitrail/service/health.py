@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from vitrail.engines.base import Engine
+from vitrail.engines.base import Health
 from vitrail.store.database import Database
+
+
+class Part(Protocol):
+    """What can be asked for its health; every engine is one."""
+
+    async def health(self) -> Health:
+        """Return whether a request could be taken now."""
+        ...
 
 
 class HealthReport:
     """Ask the database and every engine; `draining` turns true when the server is told to stop."""
 
-    def __init__(self, engines: Mapping[str, Engine], database: Database, *, draining: Callable[[], bool]) -> None:
+    def __init__(self, engines: Mapping[str, Part], database: Database, *, draining: Callable[[], bool]) -> None:
         self._engines = engines
         self._database = database
         self._draining = draining

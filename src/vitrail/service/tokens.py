@@ -47,7 +47,7 @@ class Tokens:
 
     async def tokenize(self, *, model: str, text: str, grant: Grant) -> tuple[TokenView, ...]:
         """Return the tokens of `text` by the tokenizer of `model`."""
-        engine = self._engines[self._catalog.resolve(model, grant).id]
+        engine = self._engines[self._catalog.resolve_language(model, grant).id]
         return tuple(
             TokenView(token_id=token.id, string_token=token.text, token_bytes=tuple(token.raw))
             for token in await engine.tokenize(text)
@@ -55,7 +55,7 @@ class Tokens:
 
     async def prompt_usage(self, request: ChatRequest, grant: Grant) -> Usage:
         """Return text and image tokens of a whole request, also of one that is too long to be answered."""
-        model = self._catalog.resolve(request.model, grant)
+        model = self._catalog.resolve_language(request.model, grant)
         engine = self._engines[model.id]
         check_capabilities(request, model, engine.capabilities)
         request, _ = await plan_shape(request)
@@ -65,7 +65,7 @@ class Tokens:
 
     async def image_tokens(self, request: ChatRequest, grant: Grant) -> tuple[ImageTokens, ...]:
         """Return size, tile plan and tokens of every image, in order; no pixel is decoded."""
-        self._catalog.resolve(request.model, grant)
+        self._catalog.resolve_language(request.model, grant)
         return tuple(
             ImageTokens(
                 where=image.where,

@@ -1,4 +1,7 @@
-"""Databases for tests of SQL: a SQLite file, and Postgres on a throw-away server where its binaries are installed."""
+"""The real parts that tests share: SQLite files, and throw-away servers of Postgres and Valkey (or Redis).
+
+A server is started where its program is installed; tests that need it are skipped where it is not.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,40 @@ def postgres() -> Iterator[Callable[[], str]]:
         yield make
     finally:
         server.send_signal(signal.SIGINT)
+        server.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Callable[[], str]]:
+    """Return a maker of empty Valkey databases: each call gives the URL of another one."""
+    program = shutil.which("valkey-server") or shutil.which("redis-server")
+    if program is None:
+        pytest.skip("Neither Valkey nor Redis is installed (no `valkey-server` or `redis-server` in PATH)")
+    client = pytest.importorskip("valkey", reason="the client is not installed (pip install vitrail[valkey])")
+    folder = Path(tempfile.mkdtemp(prefix="vitrail-valkey-"))
+    path = folder / "socket"
+    command = [program, "--port", "0", "--unixsocket", path, "--save", "", "--databases", "64", "--dir", folder]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    numbers = itertools.cycle(range(64))
+
+    def make() -> str:
+        number = next(numbers)
+        with client.Valkey(unix_socket_path=str(path), db=number) as connection:
+            connection.flushdb()
+        return f"unix://{path}?db={number}"
+
+    @contextmanager
+    def connect() -> Iterator[None]:
+        with client.Valkey(unix_socket_path=str(path)) as connection:
+            connection.ping()
+            yield
+
+    try:
+        _wait_until_ready(connect, server, refused=client.ConnectionError)
+        yield make
+    finally:
+        server.terminate()
         server.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -105,5 +142,5 @@ def _wait_until_ready(
             with connect():
                 return
         except refused:
-            assert server.poll() is None and time.monotonic() < deadline, "the Postgres server does not start"
+            assert server.poll() is None and time.monotonic() < deadline, f"{server.args} does not start"
             time.sleep(0.05)
