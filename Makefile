@@ -8,6 +8,7 @@ CONFIG ?=
 VENV := .venv
 CONSOLE := tests/console
 BIN := $(VENV)/bin
+NPM := tests/live/npm
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG),--config $(CONFIG))
 
@@ -35,7 +36,7 @@ format: $(VENV)/.dev             ## Format and sort imports.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-live: $(VENV)/.dev .venv-live/.clients  ## The guide's own programs, with official clients, against a running server.
+live: $(VENV)/.dev .venv-live/.clients $(NPM)/node_modules/.live  ## The guide's own programs, with official clients, against a running server.
 	@$(BIN)/python -m pytest -m live tests/live
 
 console-test: $(VENV)/.dev $(CONSOLE)/node_modules/.installed  ## The console in Chromium, and the code it shows, run as it stands.
@@ -88,4 +89,10 @@ $(CONSOLE)/node_modules/.installed: $(CONSOLE)/package-lock.json $(CONSOLE)/pack
 	@echo "Installing the client libraries that make live runs, apart from the server's (hashes checked) ..."
 	@$(BIN)/python -m venv --clear .venv-live
 	@.venv-live/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r tests/live/clients.txt
+	@touch $@
+
+$(NPM)/node_modules/.live: $(NPM)/package-lock.json $(NPM)/package.json
+	@command -v npm >/dev/null || (echo "make live needs Node.js 20 or newer with npm; on Debian: apt-get install nodejs npm" >&2; exit 1)
+	@echo "Installing the npm clients (hashes checked, no scripts run) ..."
+	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
