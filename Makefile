@@ -9,6 +9,7 @@ GRPC_PORT ?=
 VENV := .venv
 CONSOLE := tests/console
 BIN := $(VENV)/bin
+NPM := tests/live/npm
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG),--config $(CONFIG)) $(if $(GRPC_PORT),--grpc-port $(GRPC_PORT))
 
@@ -36,7 +37,7 @@ format: $(VENV)/.dev             ## Format and sort imports.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-live: $(VENV)/.dev .venv-live/.clients  ## The guide's own programs, with official clients, against a running server.
+live: $(VENV)/.dev .venv-live/.clients $(NPM)/node_modules/.live  ## The guide's own programs, with official clients, against a running server.
 	@$(BIN)/python -m pytest -m live tests/live
 
 sdk-tests: $(VENV)/.dev          ## The xAI SDK's own tests against Vitrail; SDK=its source, else pip downloads that.
@@ -57,6 +58,7 @@ docs: $(VENV)/.dev               ## Write the generated parts of docs/.
 lock: $(VENV)/.dev               ## Resolve the dependencies anew into requirements/*.txt.
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/serve.txt requirements/serve.in pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/grpc.txt requirements/grpc.in --extra grpc --constraint requirements/serve.txt pyproject.toml
+	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/cluster.txt requirements/serve.in --extra postgres --extra valkey --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/dev.txt requirements/dev.in --extra dev --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file tests/live/clients.txt tests/live/clients.in
 
@@ -97,4 +99,10 @@ $(CONSOLE)/node_modules/.installed: $(CONSOLE)/package-lock.json $(CONSOLE)/pack
 	@echo "Installing the client libraries that make live runs, apart from the server's (hashes checked) ..."
 	@$(BIN)/python -m venv --clear .venv-live
 	@.venv-live/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r tests/live/clients.txt
+	@touch $@
+
+$(NPM)/node_modules/.live: $(NPM)/package-lock.json $(NPM)/package.json
+	@command -v npm >/dev/null || (echo "make live needs Node.js 20 or newer with npm; on Debian: apt-get install nodejs npm" >&2; exit 1)
+	@echo "Installing the npm clients (hashes checked, no scripts run) ..."
+	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -43,6 +43,7 @@ from vitrail.service.scripted import ScriptDesk, Scripted
 from vitrail.service.services import Management, Services
 from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
+from vitrail.service.usage import Usage
 from vitrail.settings import ModelEntry, RecordingOptions, Settings, SettingsError
 from vitrail.store.database import Database, open_database
 from vitrail.telemetry import Metrics
@@ -367,6 +368,7 @@ def _wire(
             teams=Teams(database),
             accounts=accounts,
             invoices=Invoices(database),
+            usage=Usage(database, settings.usage),
         ),
         health=HealthReport(all_engines, database, draining=draining),
         render_metrics=metrics.render,

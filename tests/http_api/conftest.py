@@ -54,6 +54,7 @@ from vitrail.service.responses import Responses, ResponsesOptions
 from vitrail.service.services import Management, Services
 from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
+from vitrail.service.usage import Usage, UsageOptions
 from vitrail.store.database import Database, DatabaseOptions, open_database
 from vitrail.telemetry import Metrics
 
@@ -353,6 +354,7 @@ def _open(
             teams=Teams(database),
             accounts=Accounts(database),
             invoices=Invoices(database),
+            usage=Usage(database, UsageOptions()),
         ),
         health=HealthReport(all_engines, database, draining=lambda: False),
         render_metrics=metrics.render,

@@ -111,10 +111,9 @@ async def serve_call(
     """Admit one call and return what `run` answers; a failure ends the call with its status."""
     services = surface.services
     started, request_id = services.monotonic(), services.new_id()
-    code, refusal, failure = grpc.StatusCode.CANCELLED, "", None
-    context.set_trailing_metadata(
-        (("x-request-id", request_id),)
-    )  # headers sent early would keep the SDK from retrying
+    code, failure = grpc.StatusCode.CANCELLED, None  # if nothing else happens, the client has left
+    # Not as headers: once those were sent, the SDK's channel does not retry what is UNAVAILABLE.
+    context.set_trailing_metadata((("x-request-id", request_id),))
     surface.running.add(request_id)
     try:
         _check_room(surface)
@@ -129,31 +128,42 @@ async def serve_call(
         return answer
     except Failure as error:
         failure = error
-    except Exception as error:
-        refusal = type(error).__name__
+    except Exception as error:  # the outermost frame: anything else is our own fault
         services.log.error("request failed", request_id=request_id, exc_info=error)
         hint = f"Tell the operator of this server the request id {request_id}."
         failure = InternalFailure("Internal error.", hint=hint)
     finally:
         surface.running.discard(request_id)
         surface.held_bytes.pop(request_id, None)
-        if failure is not None:
-            code, refusal = status_of(failure), refusal or type(failure).__name__
-        seconds = services.monotonic() - started
-        services.observe_request(path, code.value[0], seconds)
-        theirs = _find_metadata(context, "x-request-id")[:_SEEN_ID_LENGTH]
-        notes = {"refusal": refusal, "client_request_id": theirs}
-        services.log.info(
-            "request",
-            request_id=request_id,
-            method="gRPC",
-            route=path,
-            status=code.name,
-            ms=round(seconds * 1000, 1),
-            **{name: note for name, note in notes.items() if note},
-        )
+        code = code if failure is None else status_of(failure)
+        _record(services, context, path, code, started=started, request_id=request_id, failure=failure)
     await context.abort(code, render_details(failure), (("x-request-id", request_id), *render_trailers(failure)))
     return None
+
+
+def _record(
+    services: Services,
+    context: Context,
+    path: str,
+    code: grpc.StatusCode,
+    *,
+    started: float,
+    request_id: str,
+    failure: Failure | None,
+) -> None:
+    seconds = services.monotonic() - started
+    services.observe_request(path, code.value[0], seconds)
+    refusal = "" if failure is None else type(failure).__name__
+    notes = {"refusal": refusal, "client_request_id": _find_metadata(context, "x-request-id")[:_SEEN_ID_LENGTH]}
+    services.log.info(
+        "request",
+        request_id=request_id,
+        method="gRPC",
+        route=path,
+        status=code.name,
+        ms=round(seconds * 1000, 1),
+        **{name: note for name, note in notes.items() if note},
+    )
 
 
 def _check_room(surface: Surface) -> None:

@@ -25,6 +25,7 @@ from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk
 from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
+from vitrail.service.usage import Usage
 
 
 class Log(Protocol):
@@ -46,6 +47,7 @@ class Management:
     teams: Teams
     accounts: Accounts
     invoices: Invoices
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
