@@ -45,7 +45,8 @@ class Rpc:
     @contextlib.asynccontextmanager
     async def channel(self) -> AsyncIterator[Any]:
         """Yield a bare channel, for messages that the SDK would not send."""
-        async with grpc.aio.insecure_channel(f"localhost:{self.running.port}") as channel:
+        size = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        async with grpc.aio.insecure_channel(f"localhost:{self.running.port}", options=size) as channel:
             yield channel
 
     @property

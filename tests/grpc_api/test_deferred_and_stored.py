@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import pytest
 from xai_sdk.chat import image
 from xai_sdk.proto import chat_pb2_grpc, deferred_pb2
 
+from vitrail.domain.completion import FinishReason
 from vitrail.domain.errors import InvalidArgument
+from vitrail.engines.base import FinishPiece, TextPiece
 
 PENDING, DONE = deferred_pb2.DeferredStatus.PENDING, deferred_pb2.DeferredStatus.DONE
 
@@ -42,6 +46,41 @@ async def test_a_deferred_completion_that_failed_is_its_failure(rpc, stub, reque
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.GetDeferredCompletion(asked, metadata=rpc.metadata)
         assert caught.value.code() is code
+
+
+async def test_a_completion_that_was_not_received_can_be_fetched_again(rpc, stub, request_of):
+    """A client that leaves while it is being sent has not got it."""
+    rpc.surface.engine.script = [TextPiece("x" * 16_000_000), FinishPiece(FinishReason.STOP)]
+    started = await stub.StartDeferredCompletion(request_of(), metadata=rpc.metadata)
+    await rpc.surface.run_jobs()
+    asked = deferred_pb2.GetDeferredRequest(request_id=started.request_id)
+    async with rpc.channel() as channel:
+        unread = channel.unary_stream("/xai_api.Chat/GetDeferredCompletion")
+        for leaving in (unread(asked.SerializeToString(), metadata=rpc.metadata) for _ in range(2)):
+            await leaving.initial_metadata()
+            leaving.cancel()
+    async with asyncio.timeout(5):
+        while (taken := await _fetch(stub, asked, rpc.metadata)) is None:  # noqa: ASYNC110 - of another connection
+            await asyncio.sleep(0.01)
+    assert len(taken.response.outputs[0].message.content) == 16_000_000
+
+
+async def _fetch(stub, asked, metadata):
+    """Return what is handed over, or None while another call still has it."""
+    try:
+        return await stub.GetDeferredCompletion(asked, metadata=metadata)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        return None
+
+
+async def test_what_is_deferred_is_not_stored(rpc, stub, request_of):
+    """What would be ignored is refused."""
+    for field in ({"store_messages": True}, {"previous_response_id": "r"}):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.StartDeferredCompletion(request_of(**field), metadata=rpc.metadata)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_rest_hands_over_what_grpc_accepted(rpc, stub, request_of):

@@ -133,6 +133,18 @@ async def test_health_is_that_of_readyz(rpc):
         watch.cancel()
 
 
+async def test_so_many_may_watch_the_health(rpc, monkeypatch):
+    """Watching needs no key, so the number of those who do is bounded; whoever leaves makes room."""
+    monkeypatch.setattr("vitrail.grpc_api.health._MOST_WATCHERS", 1)
+    async with rpc.channel() as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        first = stub.Watch(health_pb2.HealthCheckRequest())
+        assert (await first.read()).status == SERVING
+        second = stub.Watch(health_pb2.HealthCheckRequest())
+        assert await second.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        first.cancel()
+
+
 async def test_the_services_can_be_listed(rpc, open_rpc):
     """By reflection, unless that is off."""
     asked = reflection_pb2.ServerReflectionRequest(list_services="")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from xai_sdk.proto import chat_pb2, deferred_pb2
 
 from vitrail.domain.completion import Chunk
-from vitrail.domain.errors import Failure, NotFound
+from vitrail.domain.errors import Failure, InvalidArgument, NotFound
 from vitrail.domain.responses import ResponseRequest
 from vitrail.grpc_api.call import AdmittedCall, Message
 from vitrail.grpc_api.parse_chat import parse_chat, parse_storing
@@ -60,7 +60,10 @@ def _is_finish_of(call: Chunk, chunk: Chunk) -> bool:
 
 async def defer(call: AdmittedCall) -> Message:
     """Accept a request for later and return its id."""
-    request = parse_chat(await call.read(), call.limits)
+    message = await call.read()
+    if parse_storing(message) is not None:
+        raise InvalidArgument("A deferred completion has no `previous_response_id` and no `store_messages`.")
+    request = parse_chat(message, call.limits)
     return deferred_pb2.StartDeferredResponse(request_id=await call.services.deferred.accept(request, call.grant))
 
 
@@ -73,7 +76,7 @@ async def hand_over(call: AdmittedCall) -> None:
     is_sent = False
     try:
         if isinstance(taken.outcome, Failure):
-            is_sent = True
+            is_sent = not call.context.cancelled()
             raise taken.outcome
         response = render_completion(taken.outcome)
         await call.write(

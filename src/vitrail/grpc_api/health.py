@@ -11,6 +11,7 @@ from vitrail.grpc_api.call import Context, Message
 from vitrail.service.health import HealthReport
 
 _WATCH_SECONDS = 1.0
+_MOST_WATCHERS = 64  # since anybody may watch
 _Status = health_pb2.HealthCheckResponse
 
 
@@ -20,6 +21,7 @@ class Health(health_pb2_grpc.HealthServicer):
     def __init__(self, report: HealthReport, names: frozenset[str]) -> None:
         self._report = report
         self._names = names | {""}
+        self._watchers = 0
 
     async def Check(self, request: Message, context: Context) -> Message:
         """Return the state now; NOT_FOUND for a service that this server does not have."""
@@ -29,13 +31,19 @@ class Health(health_pb2_grpc.HealthServicer):
 
     async def Watch(self, request: Message, context: Context) -> None:
         """Send the state, and again whenever it is another one."""
-        sent: int | None = None
-        while True:
-            state = await self._state(request.service)
-            if state != sent:
-                await context.write(_Status(status=state))
-                sent = state
-            await asyncio.sleep(_WATCH_SECONDS)
+        if self._watchers >= _MOST_WATCHERS:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{_MOST_WATCHERS} watch already: use Check.")
+        self._watchers += 1
+        try:
+            sent: int | None = None
+            while True:
+                state = await self._state(request.service)
+                if state != sent:
+                    await context.write(_Status(status=state))
+                    sent = state
+                await asyncio.sleep(_WATCH_SECONDS)
+        finally:
+            self._watchers -= 1
 
     async def _state(self, service: str) -> int:
         if service not in self._names:
