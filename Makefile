@@ -6,6 +6,7 @@ PORT ?= 8000
 DATA_DIR ?= .vitrail
 CONFIG ?=
 VENV := .venv
+CONSOLE := tests/console
 BIN := $(VENV)/bin
 NPM := tests/live/npm
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -13,7 +14,7 @@ SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG
 
 export OMP_WAIT_POLICY := passive
 
-.PHONY: serve ask test check format live bench docs lock clean
+.PHONY: serve ask test check format live console-test console-shots bench docs lock clean
 
 serve: $(VENV)/.serve            ## Start the server; the first time it installs and pulls the default weights.
 	@$(BIN)/vitrail serve $(SERVE_FLAGS)
@@ -38,6 +39,12 @@ format: $(VENV)/.dev             ## Format and sort imports.
 live: $(VENV)/.dev .venv-live/.clients $(NPM)/node_modules/.live  ## The guide's own programs, with official clients, against a running server.
 	@$(BIN)/python -m pytest -m live tests/live
 
+console-test: $(VENV)/.dev $(CONSOLE)/node_modules/.installed  ## The console in Chromium, and the code it shows, run as it stands.
+	@node --test --test-concurrency=1 --test-reporter=spec $(CONSOLE)/*.test.mjs
+
+console-shots: $(VENV)/.dev $(CONSOLE)/node_modules/.installed  ## Take the pictures of docs/console.md anew.
+	@node $(CONSOLE)/screenshots.mjs docs/console
+
 bench: $(VENV)/.dev              ## Measure; prints ratios to peers in the same run.
 	@$(BIN)/python -m bench.ingest
 
@@ -46,13 +53,14 @@ docs: $(VENV)/.dev               ## Write the generated parts of docs/.
 
 lock: $(VENV)/.dev               ## Resolve the dependencies anew into requirements/*.txt.
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/serve.txt requirements/serve.in pyproject.toml
+	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/cluster.txt requirements/serve.in --extra postgres --extra valkey --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/dev.txt requirements/dev.in --extra dev --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file tests/live/clients.txt tests/live/clients.in
 
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header --no-annotate
 
 clean:                           ## Remove what was installed and built, not the data.
-	rm -rf $(VENV) .venv-live build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-live $(CONSOLE)/node_modules build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vitrail needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -70,6 +78,12 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.serve
+
+$(CONSOLE)/node_modules/.installed: $(CONSOLE)/package-lock.json $(CONSOLE)/package.json
+	@for one in node npm chromium curl; do command -v $$one >/dev/null || { echo "make console-test needs $$one; on Debian: apt-get install nodejs npm chromium curl" >&2; exit 1; }; done
+	@echo "Installing the browser's driver and what the console's tests need (hashes checked, no scripts run) ..."
+	@npm ci --prefix $(CONSOLE) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 .venv-live/.clients: tests/live/clients.txt | $(BIN)/python
 	@echo "Installing the client libraries that make live runs, apart from the server's (hashes checked) ..."

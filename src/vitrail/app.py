@@ -37,11 +37,13 @@ from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring
 from vitrail.service.ledger import Ledger
 from vitrail.service.management_keys import ManagementKeys
+from vitrail.service.perception import Perceptions
 from vitrail.service.rate_limits import RateLimits
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk, Scripted
 from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
+from vitrail.service.usage import Usage
 from vitrail.settings import ModelEntry, RecordingOptions, Settings, SettingsError
 from vitrail.store.database import Database, open_database
 from vitrail.telemetry import Metrics
@@ -271,7 +273,7 @@ def _wire(
     settings: Settings,
     database: Database,
     ingest: Ingest,
-    engines: Mapping[str, Engine],
+    engines: Mapping[str, Slots],
     image_engines: Mapping[str, ImageSlots],
     metrics: Metrics,
     desk: ScriptDesk | None,
@@ -330,6 +332,12 @@ def _wire(
         deferred=Deferred(database, completions, settings.deferred, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
         responses=responses,
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
+        perceptions=Perceptions(
+            catalog=catalog,
+            admission=admission,
+            ingest=ingest,
+            engines={id: engine for id, engine in engines.items() if engine.capabilities.perception},
+        ),
         images=images,
         management=Management(
             keys=ManagementKeys(database),
@@ -337,6 +345,7 @@ def _wire(
             teams=Teams(database),
             accounts=accounts,
             invoices=Invoices(database),
+            usage=Usage(database, settings.usage),
         ),
         health=HealthReport(all_engines, database, draining=draining),
         render_metrics=metrics.render,

@@ -35,6 +35,7 @@ from vitrail.service.keyring import KeyringOptions
 from vitrail.service.ledger import LedgerOptions
 from vitrail.service.rate_limits import RateLimitOptions
 from vitrail.service.responses import ResponsesOptions
+from vitrail.service.usage import UsageOptions
 from vitrail.store.database import DatabaseOptions
 from vitrail.telemetry import LogOptions
 
@@ -128,6 +129,7 @@ class Settings(BaseModel):
     ledger: LedgerOptions = LedgerOptions()
     billing: BillingOptions = BillingOptions()
     rate_limits: RateLimitOptions = RateLimitOptions()
+    usage: UsageOptions = UsageOptions()
     deferred: DeferredOptions = DeferredOptions()
     responses: ResponsesOptions = ResponsesOptions()
     fetch: FetchOptions = FetchOptions()

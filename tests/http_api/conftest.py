@@ -22,6 +22,8 @@ import uvicorn
 from vitrail.domain.chat import Sampling
 from vitrail.domain.completion import FinishReason
 from vitrail.domain.models import Modality, Model, Prices
+from vitrail.domain.perception import FactKind, Perceived, PerceivedFact
+from vitrail.domain.pictures import PreparedImage
 from vitrail.engines.base import Capabilities, FinishPiece, Health, Piece, Prompt, TextPiece, Token
 from vitrail.engines.image_slots import ImageSlots
 from vitrail.engines.slots import SlotsOptions
@@ -47,10 +49,12 @@ from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.ledger import Ledger, LedgerOptions
 from vitrail.service.management_keys import ManagementKeys
+from vitrail.service.perception import Perceptions
 from vitrail.service.rate_limits import RateLimitOptions, RateLimits
 from vitrail.service.responses import Responses, ResponsesOptions
 from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
+from vitrail.service.usage import Usage, UsageOptions
 from vitrail.store.database import Database, DatabaseOptions, open_database
 from vitrail.telemetry import Metrics
 
@@ -103,6 +107,14 @@ class FakeEngine:
 
     async def tokenize(self, text: str) -> tuple[Token, ...]:
         return tuple(Token(id=i, text=word, raw=word.encode()) for i, word in enumerate(text.split()))
+
+    async def perceive(self, image: PreparedImage, *, asker: str = "") -> Perceived:
+        size = image.picture.width_px, image.picture.height_px
+        facts = (
+            PerceivedFact(FactKind.TEXT, "EXIT", 0.98765, (1.04, 2.0, 30.0, 12.0)),
+            PerceivedFact(FactKind.COLOUR, asker),
+        )
+        return Perceived(*size, medium="graphic", facts=facts)
 
     async def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         self.prompts.append(prompt)
@@ -327,6 +339,7 @@ def _open(
         deferred=Deferred(database, completions, deferring, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
         responses=Responses(database, ResponsesOptions(conversation_bytes=20_000), completions=completions),
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
+        perceptions=Perceptions(catalog=catalog, admission=admission, ingest=ingest, engines=engines),
         images=ImageGenerations(
             catalog=catalog,
             admission=admission,
@@ -341,6 +354,7 @@ def _open(
             teams=Teams(database),
             accounts=Accounts(database),
             invoices=Invoices(database),
+            usage=Usage(database, UsageOptions()),
         ),
         health=HealthReport(all_engines, database, draining=lambda: False),
         render_metrics=metrics.render,

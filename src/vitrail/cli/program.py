@@ -7,7 +7,7 @@ import sys
 import typer
 
 from vitrail import __version__
-from vitrail.cli import ask, credits, keys, models, serve, teams, tokens
+from vitrail.cli import ask, credits, keys, models, serve, teams, tokens, usage
 from vitrail.domain.errors import Failure
 from vitrail.settings import SettingsError
 
@@ -29,6 +29,7 @@ def build_program() -> typer.Typer:
     program.add_typer(teams.build_group(), name="teams")
     program.add_typer(keys.build_group(), name="keys")
     program.add_typer(credits.build_group(), name="credits")
+    program.command("usage")(usage.usage)
     program.callback()(_options)
     return program
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vitrail.http_api import management_billing as billing
 from vitrail.http_api import management_keys as keys
+from vitrail.http_api import management_usage as usage
 from vitrail.http_api import wire_management as m
 from vitrail.http_api.route import ManagementRoute as Managed
 
@@ -30,6 +31,7 @@ MANAGEMENT_ROUTES = (
     Managed("GET", _LIMITS, billing.show_spending_limits, m.SpendingLimitsRow),
     Managed("POST", _LIMITS, billing.set_spending_limits, m.SpendingLimitsRow, m.SpendingLimitAsked),
     Managed("GET", f"{_BILLING}/postpaid/invoice/preview", billing.preview_invoice, m.InvoicePreview),
+    Managed("POST", f"{_BILLING}/usage", usage.query_usage, usage.UsageAnswer, usage.UsageAsked),
     Managed("GET", f"{_BILLING}/credits", billing.list_credits, m.CreditList),
     Managed("POST", f"{_BILLING}/credits", billing.give_credits, m.CreditList, m.GiveCredits, is_operators=True),
     Managed("POST", f"{_BILLING}/refunds", billing.refund, m.Refunded, m.Refund, is_operators=True),

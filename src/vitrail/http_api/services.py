@@ -20,10 +20,12 @@ from vitrail.service.image_generation import ImageGenerations
 from vitrail.service.invoices import Invoices
 from vitrail.service.keyring import Keyring
 from vitrail.service.management_keys import ManagementKeys
+from vitrail.service.perception import Perceptions
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk
 from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
+from vitrail.service.usage import Usage
 
 
 class Log(Protocol):
@@ -45,6 +47,7 @@ class Management:
     teams: Teams
     accounts: Accounts
     invoices: Invoices
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Services:
     deferred: Deferred
     responses: Responses
     tokens: Tokens
+    perceptions: Perceptions
     images: ImageGenerations
     management: Management
     health: HealthReport
