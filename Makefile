@@ -65,7 +65,7 @@ lock: $(VENV)/.dev               ## Resolve the dependencies anew into requireme
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header --no-annotate
 
 clean:                           ## Remove what was installed and built, not the data.
-	rm -rf $(VENV) .venv-live $(CONSOLE)/node_modules build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-live .sdk $(CONSOLE)/node_modules build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vitrail needs Python 3.11 or newer, this is " + sys.version.split()[0])'

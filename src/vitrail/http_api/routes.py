@@ -100,7 +100,7 @@ OPEN_ROUTES = (
     OpenRoute("GET", "/favicon.ico", pages.show_icon, media="image/svg+xml"),
     OpenRoute("GET", "/docs", pages.show_docs, media="text/html"),
     OpenRoute("GET", "/console", console.open_console, media="text/html"),
-    OpenRoute("GET", "/console/{file:path}", console.show_console_file, media="text/html"),
+    OpenRoute("GET", "/console/{file:path}", console.show_console_file, media="text/*"),
     OpenRoute("GET", "/openapi.json", show_openapi),
     OpenRoute("GET", "/livez", health.show_liveness, health.Liveness),
     OpenRoute("GET", "/readyz", health.show_readiness, health.Readiness),
