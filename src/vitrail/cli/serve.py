@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -67,7 +68,7 @@ async def _serve_on(listener: socket.socket, settings: Settings) -> None:
                 )
 
         server = make_server(
-            create_http_app(runtime.services, settings.http),
+            create_http_app(replace(runtime.services, grpc_address=grpc.address if grpc else None), settings.http),
             settings.server,
             settings.http,
             on_ready=lambda: _announce(runtime, listener_url(listener) + "/v1", grpc.address if grpc else None),

@@ -67,6 +67,7 @@ class Services:
     render_metrics: Callable[[], tuple[bytes, str]]  # the page and its content type
     observe_request: Callable[[str, int, float], None]  # route, status, seconds
     scripted: ScriptDesk | None = None  # where a model is scripted
+    grpc_address: str | None = None  # where the gRPC surface listens
     log: Log = field(default_factory=structlog.get_logger)
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
     monotonic: Callable[[], float] = time.monotonic
