@@ -152,7 +152,12 @@ def build_engine(entry: ModelEntry, settings: Settings, *, log: RequestLog | Non
         case "upstream":
             key = entry.api_key.get_secret_value() if entry.api_key else None
             engine = make_engine(
-                "upstream", settings.upstream, base_url=entry.base_url, model=entry.upstream_model or entry.id, key=key
+                "upstream",
+                settings.upstream,
+                base_url=entry.base_url,
+                model=entry.upstream_model or entry.id,
+                key=key,
+                kind=entry.server,
             )
             return Slots(engine, options, generations=settings.upstream.generations)
         case "scripted":

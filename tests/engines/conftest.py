@@ -23,6 +23,9 @@ from vitrail.engines.facts.worker import Perception
 from vitrail.engines.llama.engine import LlamaEngine
 from vitrail.engines.llama.options import LlamaOptions
 from vitrail.engines.scripted import ScriptedEngine
+from vitrail.engines.server_kind import ServerKind
+from vitrail.engines.upstream import UpstreamEngine
+from vitrail.engines.upstream_options import UpstreamOptions
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
@@ -72,6 +75,19 @@ async def thinking_llama(tmp_path: Path, llama_options: LlamaOptions) -> AsyncIt
     command = [sys.executable, FIXTURES / "tiny_vlm.py", tmp_path, "--thinking"]
     await asyncio.to_thread(subprocess.run, command, check=True)
     engine = LlamaEngine(llama_options, tmp_path / "tiny-lm.gguf")
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+async def upstream_llama(llama: LlamaEngine) -> AsyncIterator[UpstreamEngine]:
+    """A started upstream engine that asks a real llama-server: the child of the llama engine."""
+    child = llama._supervisor.child
+    assert child is not None
+    engine = UpstreamEngine(
+        UpstreamOptions(), base_url=f"{child.url}/v1", model="tiny", key=child.key, kind=ServerKind.LLAMA_SERVER
+    )
     await engine.start()
     yield engine
     await engine.close()
