@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.vllm.server import KEY, MODEL, VllmServer
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart
 from vitrail.domain.pictures import Picture, PreparedImage, TilePlan
 from vitrail.engines.base import Engine, Piece, Prompt, PromptMessage
@@ -87,6 +88,17 @@ async def upstream_llama(llama: LlamaEngine) -> AsyncIterator[UpstreamEngine]:
     assert child is not None
     engine = UpstreamEngine(
         UpstreamOptions(), base_url=f"{child.url}/v1", model="tiny", key=child.key, kind=ServerKind.LLAMA_SERVER
+    )
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+async def upstream_vllm(vllm_server: VllmServer) -> AsyncIterator[UpstreamEngine]:
+    """A started upstream engine that asks the vLLM of `make test-vllm`."""
+    engine = UpstreamEngine(
+        UpstreamOptions(), base_url=vllm_server.base_url, model=MODEL, key=KEY, kind=ServerKind.VLLM
     )
     await engine.start()
     yield engine

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolCall, ToolChoice, ToolMode
 from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, TextPiece, ToolCallPiece
 
-ENGINES = ["scripted", "llama", "facts", "upstream_llama"]
+VLLM = pytest.param("upstream_vllm", marks=[pytest.mark.vllm, pytest.mark.timeout(400)])
+ENGINES = ["scripted", "llama", "facts", "upstream_llama", VLLM]
 COLOURS = {
     "type": "object",
     "properties": {"colour": {"enum": ["red", "blue"]}},
