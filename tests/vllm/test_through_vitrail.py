@@ -19,10 +19,11 @@ from vitrail.testing.server import start_server
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
 UNAVAILABLE = "The service is currently unavailable."
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+CHAPTERS = ("one", "two", "three", "four")
 STORY = {
     "type": "object",
-    "properties": {"story": {"type": "string", "minLength": 3000}},
-    "required": ["story"],
+    "properties": {chapter: {"type": "string", "minLength": 1000} for chapter in CHAPTERS},
+    "required": list(CHAPTERS),
     "additionalProperties": False,
 }
 LONG = {"type": "json_schema", "json_schema": {"name": "long", "schema": STORY}}
@@ -107,9 +108,9 @@ def test_a_killed_vllm_fails_what_is_in_flight_and_vitrail_recovers(vitrail, vll
     messages = [{"role": "user", "content": "Go on."}]
     with (
         ThreadPoolExecutor(1) as pool,
-        post(vitrail, messages=messages, stream=True, max_tokens=7000, response_format=LONG) as stream,
+        post(vitrail, messages=messages, stream=True, max_tokens=6000, response_format=LONG) as stream,
     ):
-        plain = pool.submit(ask, vitrail, max_tokens=7000, response_format=LONG)
+        plain = pool.submit(ask, vitrail, max_tokens=6000, response_format=LONG)
         while b'"content":"' not in (line := stream.readline()) or b'"content":""' in line:
             assert line
         time.sleep(1.0)  # until the plain one is in vLLM too

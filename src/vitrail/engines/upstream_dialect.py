@@ -72,7 +72,7 @@ def adapt(body: Json, dialect: Dialect) -> Json:
         _adapt_tools(body, dialect)
     if dialect.switches_thinking and "reasoning_effort" in body:
         body["chat_template_kwargs"] = {"enable_thinking": body["reasoning_effort"] != "none"}
-    return body | dialect.extra
+    return {**body, **dialect.extra}
 
 
 def _adapt_tools(body: Json, dialect: Dialect) -> None:
