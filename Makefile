@@ -6,13 +6,15 @@ PORT ?= 8000
 DATA_DIR ?= .vitrail
 CONFIG ?=
 VENV := .venv
+CONSOLE := tests/console
 BIN := $(VENV)/bin
+NPM := tests/live/npm
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG),--config $(CONFIG))
 
 export OMP_WAIT_POLICY := passive
 
-.PHONY: serve ask test test-vllm check format live bench docs lock clean
+.PHONY: serve ask test test-vllm check format live console-test console-shots bench docs lock clean
 
 serve: $(VENV)/.serve            ## Start the server; the first time it installs and pulls the default weights.
 	@$(BIN)/vitrail serve $(SERVE_FLAGS)
@@ -34,11 +36,17 @@ format: $(VENV)/.dev             ## Format and sort imports.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-live: $(VENV)/.dev .venv-live/.clients  ## The guide's own programs, with official clients, against a running server.
+live: $(VENV)/.dev .venv-live/.clients $(NPM)/node_modules/.live  ## The guide's own programs, with official clients, against a running server.
 	@$(BIN)/python -m pytest -m live tests/live
 
 test-vllm: $(VENV)/.dev .venv-vllm/.ready  ## Against a real vLLM on the CPU; installs 3.5 GB the first time, see docs/vllm.md.
 	@$(BIN)/python -m pytest -m vllm tests/engines/test_contract.py tests/vllm
+
+console-test: $(VENV)/.dev $(CONSOLE)/node_modules/.installed  ## The console in Chromium, and the code it shows, run as it stands.
+	@node --test --test-concurrency=1 --test-reporter=spec $(CONSOLE)/*.test.mjs
+
+console-shots: $(VENV)/.dev $(CONSOLE)/node_modules/.installed  ## Take the pictures of docs/console.md anew.
+	@node $(CONSOLE)/screenshots.mjs docs/console
 
 bench: $(VENV)/.dev              ## Measure; prints ratios to peers in the same run.
 	@$(BIN)/python -m bench.ingest
@@ -48,6 +56,7 @@ docs: $(VENV)/.dev               ## Write the generated parts of docs/.
 
 lock: $(VENV)/.dev               ## Resolve the dependencies anew into requirements/*.txt.
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/serve.txt requirements/serve.in pyproject.toml
+	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/cluster.txt requirements/serve.in --extra postgres --extra valkey --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/dev.txt requirements/dev.in --extra dev --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file tests/live/clients.txt tests/live/clients.in
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file tests/vllm/requirements.txt tests/vllm/requirements.in
@@ -55,7 +64,7 @@ lock: $(VENV)/.dev               ## Resolve the dependencies anew into requireme
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header --no-annotate
 
 clean:                           ## Remove what was installed and built, not the data.
-	rm -rf $(VENV) .venv-live .venv-vllm build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-live .venv-vllm $(CONSOLE)/node_modules build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vitrail needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -74,6 +83,12 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.serve
 
+$(CONSOLE)/node_modules/.installed: $(CONSOLE)/package-lock.json $(CONSOLE)/package.json
+	@for one in node npm chromium curl; do command -v $$one >/dev/null || { echo "make console-test needs $$one; on Debian: apt-get install nodejs npm chromium curl" >&2; exit 1; }; done
+	@echo "Installing the browser's driver and what the console's tests need (hashes checked, no scripts run) ..."
+	@npm ci --prefix $(CONSOLE) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 .venv-live/.clients: tests/live/clients.txt | $(BIN)/python
 	@echo "Installing the client libraries that make live runs, apart from the server's (hashes checked) ..."
 	@$(BIN)/python -m venv --clear .venv-live
@@ -86,4 +101,9 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@.venv-vllm/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r tests/vllm/requirements.txt
 	@.venv-vllm/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes torchaudio torchcodec
 	@.venv-vllm/bin/python tests/vllm/fit_environment.py
+
+$(NPM)/node_modules/.live: $(NPM)/package-lock.json $(NPM)/package.json
+	@command -v npm >/dev/null || (echo "make live needs Node.js 20 or newer with npm; on Debian: apt-get install nodejs npm" >&2; exit 1)
+	@echo "Installing the npm clients (hashes checked, no scripts run) ..."
+	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

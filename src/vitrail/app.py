@@ -23,25 +23,36 @@ from vitrail.engines.slots import Slots, SlotsOptions
 from vitrail.engines.upstream_images import UpstreamImages
 from vitrail.engines.weights import ModelFiles, WeightsStore, WeightsUnavailable
 from vitrail.engines.weights_progress import PullProgress
-from vitrail.http_api.services import Services
+from vitrail.http_api.services import Management, Services
 from vitrail.ingest.fetch import Fetcher
 from vitrail.ingest.prepare import Ingest
 from vitrail.ingest.workers import DecodeWorkers
+from vitrail.service.accounts import Accounts
 from vitrail.service.admission import Admission
+from vitrail.service.billing import Billing
 from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
 from vitrail.service.deferred import Deferred
 from vitrail.service.health import HealthReport
+from vitrail.service.housekeeping import Chore, Housekeeping
 from vitrail.service.image_generation import ImageGenerations
+from vitrail.service.invoices import Invoices
 from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring
 from vitrail.service.ledger import Ledger
+from vitrail.service.management_keys import ManagementKeys
+from vitrail.service.perception import Perceptions
+from vitrail.service.rate_limits import RateLimits
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk, Scripted
+from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
+from vitrail.service.usage import Usage
 from vitrail.settings import ModelEntry, RecordingOptions, Settings, SettingsError
 from vitrail.store.database import Database, open_database
 from vitrail.telemetry import Metrics
+
+_USAGE_SECONDS, _LAST_USE_SECONDS, _SWEEP_SECONDS = 5.0, 10.0, 300.0
 
 FACTS_LIMITS = (
     "It reads documents, screenshots, tables and codes and knows common objects; it does not understand open scenes "
@@ -58,6 +69,7 @@ class Runtime:
     keyring: Keyring
     completions: Completions
     jobs: JobRunner
+    housekeeping: Housekeeping
     ingest: Ingest
     engines: Mapping[str, Engine]
 
@@ -87,7 +99,13 @@ async def open_runtime(
             engines[entry.id] = await _start_engine(entry, settings, stack, log)
             metrics.watch_slots(entry.id, engines[entry.id])
         desk = _script_desk(settings, engines, log)
-        runtime = _wire(settings, database, ingest, engines, image_engines, metrics, desk, draining=draining)
+        limits = RateLimits(settings.rate_limits)
+        stack.push_async_callback(limits.close)
+        runtime = _wire(
+            settings, database, ingest, engines, image_engines, metrics, desk, limits=limits, draining=draining
+        )
+        runtime.housekeeping.start()
+        stack.push_async_callback(runtime.housekeeping.close)
         runtime.jobs.start()
         stack.push_async_callback(runtime.jobs.close)
         yield runtime
@@ -300,20 +318,24 @@ def _wire(
     settings: Settings,
     database: Database,
     ingest: Ingest,
-    engines: Mapping[str, Engine],
+    engines: Mapping[str, Slots],
     image_engines: Mapping[str, ImageSlots],
     metrics: Metrics,
     desk: ScriptDesk | None,
     *,
+    limits: RateLimits,
     draining: Callable[[], bool],
 ) -> Runtime:
     keyring = Keyring(database, settings.keys, monotonic=time.monotonic)
     models = [entry.model(engine=entry.engine) for entry in settings.models]
     all_engines: dict[str, Engine | ImageSlots] = {**engines, **image_engines}
     catalog = Catalog(models, fingerprint_text=lambda model: all_engines[model.id].fingerprint)
-    ledger = Ledger(database, settings.ledger)
+    billing = Billing(database, settings.billing)
+    ledger = Ledger(database, settings.ledger, billing=billing)
+    admission = Admission(keyring, limits=limits, billing=billing)
     completions = Completions(
         catalog=catalog,
+        admission=admission,
         ingest=ingest,
         engines=engines,
         ledger=ledger,
@@ -322,9 +344,13 @@ def _wire(
         monotonic=time.monotonic,
     )
     images = ImageGenerations(
-        catalog=catalog, engines=image_engines, ledger=ledger, metrics=metrics, new_id=lambda: str(uuid.uuid4())
+        catalog=catalog,
+        admission=admission,
+        engines=image_engines,
+        ledger=ledger,
+        metrics=metrics,
+        new_id=lambda: str(uuid.uuid4()),
     )
-    admission = Admission(keyring)
     jobs = JobRunner(
         database,
         completions,
@@ -334,14 +360,38 @@ def _wire(
         monotonic=time.monotonic,
         paused=draining,
     )
+    responses = Responses(database, settings.responses, completions=completions)
+    accounts = Accounts(database)
+    housekeeping = Housekeeping(
+        (
+            Chore("usage that was not written", ledger.flush, _USAGE_SECONDS, at_end=True),
+            Chore("last use of keys", keyring.write_last_used, _LAST_USE_SECONDS, at_end=True),
+            Chore("expired responses", responses.sweep, _SWEEP_SECONDS),
+            Chore("expired credits", accounts.write_off_expired, _SWEEP_SECONDS),
+        )
+    )
     services = Services(
         admission=admission,
         catalog=catalog,
         completions=completions,
         deferred=Deferred(database, completions, settings.deferred, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
-        responses=Responses(database, settings.responses, completions=completions),
+        responses=responses,
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
+        perceptions=Perceptions(
+            catalog=catalog,
+            admission=admission,
+            ingest=ingest,
+            engines={id: engine for id, engine in engines.items() if engine.capabilities.perception},
+        ),
         images=images,
+        management=Management(
+            keys=ManagementKeys(database),
+            keyring=keyring,
+            teams=Teams(database),
+            accounts=accounts,
+            invoices=Invoices(database),
+            usage=Usage(database, settings.usage),
+        ),
         health=HealthReport(all_engines, database, draining=draining),
         render_metrics=metrics.render,
         observe_request=metrics.observe_request,
@@ -353,6 +403,7 @@ def _wire(
         keyring=keyring,
         completions=completions,
         jobs=jobs,
+        housekeeping=housekeeping,
         ingest=ingest,
         engines=engines,
     )

@@ -29,11 +29,14 @@ from vitrail.http_api.serving import ServerOptions
 from vitrail.ingest.fetch import FetchOptions
 from vitrail.ingest.prepare import IngestOptions
 from vitrail.ingest.workers import DecodeOptions
+from vitrail.service.billing import BillingOptions
 from vitrail.service.catalog import ModelOptions, PriceOptions
 from vitrail.service.deferred import DeferredOptions
 from vitrail.service.keyring import KeyringOptions
 from vitrail.service.ledger import LedgerOptions
+from vitrail.service.rate_limits import RateLimitOptions
 from vitrail.service.responses import ResponsesOptions
+from vitrail.service.usage import UsageOptions
 from vitrail.store.database import DatabaseOptions
 from vitrail.telemetry import LogOptions
 
@@ -129,6 +132,9 @@ class Settings(BaseModel):
     database: DatabaseOptions = DatabaseOptions()
     keys: KeyringOptions = KeyringOptions()
     ledger: LedgerOptions = LedgerOptions()
+    billing: BillingOptions = BillingOptions()
+    rate_limits: RateLimitOptions = RateLimitOptions()
+    usage: UsageOptions = UsageOptions()
     deferred: DeferredOptions = DeferredOptions()
     responses: ResponsesOptions = ResponsesOptions()
     fetch: FetchOptions = FetchOptions()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vitrail.domain.completion import Chunk, CompletionHead, FinishReason, Usage, fold_chunks
 from vitrail.domain.models import Prices
-from vitrail.domain.settlement import count_cost_ticks
+from vitrail.domain.settlement import count_cost
 
 HEAD = CompletionHead(id="i", created=1, model="m", system_fingerprint="fp_0123456789")
 
@@ -42,10 +42,10 @@ counts = st.integers(0, 10**6)
 def test_equal_prices_cost_every_token_once(usage: Usage, price: int) -> None:
     """With one price for all, the cost is that price times the total tokens: nothing is counted twice or lost."""
     prices = Prices(prompt_text=price, prompt_image=price, cached_prompt_text=price, completion_text=price)
-    assert count_cost_ticks(usage, prices) == price * usage.total_tokens
+    assert count_cost(usage, prices).total_ticks == price * usage.total_tokens
 
 
 def test_a_million_tokens_cost_what_the_price_list_says() -> None:
     """20000 cents per 10^8 tokens are 2 USD per million, which is 2 x 10^10 ticks."""
     usage = Usage(text_tokens=1_000_000, image_tokens=0)
-    assert count_cost_ticks(usage, Prices(prompt_text=20000)) == 2 * 10**10
+    assert count_cost(usage, Prices(prompt_text=20000)).total_ticks == 2 * 10**10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import jsonschema
@@ -11,7 +10,15 @@ import pytest
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolChoice, ToolMode
 from vitrail.domain.completion import FinishReason
 from vitrail.domain.errors import InvalidArgument, RateLimited, Unavailable
-from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, ReasoningPiece, TextPiece, ToolCallPiece
+from vitrail.engines.base import (
+    Capabilities,
+    FinishPiece,
+    Prompt,
+    PromptMessage,
+    ReasoningPiece,
+    TextPiece,
+    ToolCallPiece,
+)
 from vitrail.engines.scripted import ScriptedEngine
 
 SCHEMA = json.dumps({"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]})
@@ -199,7 +206,9 @@ async def test_a_required_tool_is_called(scripted, ask, collect, choice):
 async def test_capabilities_can_be_taken_away(play, ask, draw, collect):
     """A script may say that the model takes no images."""
     engine = await play("capabilities: {images: false, tools: false, picture_long_edge_px: 640}")
-    assert dataclasses.astuple(engine.capabilities) == (False, True, True, False, True, 640)
+    assert engine.capabilities == Capabilities(
+        images=False, logprobs=True, structured=True, tools=False, reasoning=True, picture_long_edge_px=640
+    )
     with pytest.raises(InvalidArgument):
         await collect(engine, ask(draw()))
 

@@ -22,6 +22,8 @@ import uvicorn
 from vitrail.domain.chat import Sampling
 from vitrail.domain.completion import FinishReason
 from vitrail.domain.models import Modality, Model, Prices
+from vitrail.domain.perception import FactKind, Perceived, PerceivedFact
+from vitrail.domain.pictures import PreparedImage
 from vitrail.engines.base import Capabilities, FinishPiece, Health, Piece, Prompt, TextPiece, Token
 from vitrail.engines.image_slots import ImageSlots
 from vitrail.engines.slots import SlotsOptions
@@ -30,21 +32,29 @@ from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.http_api.connection import bounded_protocol
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.routes import create_http_app
-from vitrail.http_api.services import Services
+from vitrail.http_api.services import Management, Services
 from vitrail.ingest.fetch import Fetcher, FetchOptions
 from vitrail.ingest.prepare import Ingest, IngestOptions
 from vitrail.ingest.workers import DecodeOptions, DecodeWorkers
+from vitrail.service.accounts import Accounts
 from vitrail.service.admission import Admission
+from vitrail.service.billing import Billing, BillingOptions
 from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
 from vitrail.service.deferred import Deferred, DeferredOptions
 from vitrail.service.health import HealthReport
 from vitrail.service.image_generation import ImageGenerations
+from vitrail.service.invoices import Invoices
 from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.ledger import Ledger, LedgerOptions
+from vitrail.service.management_keys import ManagementKeys
+from vitrail.service.perception import Perceptions
+from vitrail.service.rate_limits import RateLimitOptions, RateLimits
 from vitrail.service.responses import Responses, ResponsesOptions
+from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
+from vitrail.service.usage import Usage, UsageOptions
 from vitrail.store.database import Database, DatabaseOptions, open_database
 from vitrail.telemetry import Metrics
 
@@ -98,6 +108,14 @@ class FakeEngine:
     async def tokenize(self, text: str) -> tuple[Token, ...]:
         return tuple(Token(id=i, text=word, raw=word.encode()) for i, word in enumerate(text.split()))
 
+    async def perceive(self, image: PreparedImage, *, asker: str = "") -> Perceived:
+        size = image.picture.width_px, image.picture.height_px
+        facts = (
+            PerceivedFact(FactKind.TEXT, "EXIT", 0.98765, (1.04, 2.0, 30.0, 12.0)),
+            PerceivedFact(FactKind.COLOUR, asker),
+        )
+        return Perceived(*size, medium="graphic", facts=facts)
+
     async def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         self.prompts.append(prompt)
         self.samplings.append(sampling)
@@ -146,6 +164,8 @@ class Surface:
     app: Any
     engine: FakeEngine
     secret: str
+    key_id: str
+    database: Database
     keyring: Keyring
     services: Services
     jobs: JobRunner
@@ -216,11 +236,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Any:
 async def open_surface(database: Database) -> AsyncIterator[Callable[..., Surface]]:
     """Return a maker of surfaces; `options` are those of HttpOptions.
 
-    With `image_models` it has image models too; their engine is the real one and asks a server of the test.
+    With `image_models` it has image models too; their engine is the real one and asks a server of the test. With
+    `charge` its team pays.
     """
     async with contextlib.AsyncExitStack() as stack:
-        yield lambda *, image_models=None, **options: _open(
-            database, stack, HttpOptions(**options), image_models=image_models or {}
+        yield lambda *, image_models=None, charge=False, **options: _open(
+            database, stack, HttpOptions(**options), image_models=image_models or {}, charge=charge
         )
 
 
@@ -282,6 +303,7 @@ def _open(
     options: HttpOptions,
     *,
     image_models: dict[Model, ImageSlots],
+    charge: bool,
 ) -> Surface:
     engine, log, observed = FakeEngine(), RecordedLog(), []
     keyring = Keyring(database, KeyringOptions(cache_seconds=0), monotonic=time.monotonic)
@@ -290,12 +312,15 @@ def _open(
     image_engines = {model.id: slots for model, slots in image_models.items()}
     all_engines = {**engines, **image_engines}
     catalog = Catalog([MODEL, *image_models], fingerprint_text=lambda model: all_engines[model.id].fingerprint)
-    ledger = Ledger(database, LedgerOptions())
+    billing = Billing(database, BillingOptions(charge=charge))
+    ledger = Ledger(database, LedgerOptions(), billing=billing)
+    admission = Admission(keyring, limits=RateLimits(RateLimitOptions()), billing=billing)
     ingest = Ingest(IngestOptions(), fetcher=Fetcher(FetchOptions()), workers=DecodeWorkers(DecodeOptions(workers=1)))
     stack.push_async_callback(ingest.close)
     metrics = Metrics()
     completions = Completions(
         catalog=catalog,
+        admission=admission,
         ingest=ingest,
         engines=engines,
         ledger=ledger,
@@ -303,7 +328,7 @@ def _open(
         new_id=lambda: f"10000000-0000-4000-8000-{time.time_ns() % 10**12:012d}",
         monotonic=time.monotonic,
     )
-    admission, deferring = Admission(keyring), DeferredOptions(team_jobs=3)
+    deferring = DeferredOptions(team_jobs=3)
     jobs = JobRunner(
         database, completions, admission, deferring, new_id=lambda: str(uuid.uuid4()), monotonic=time.monotonic
     )
@@ -314,12 +339,22 @@ def _open(
         deferred=Deferred(database, completions, deferring, wake=jobs.wake, new_id=lambda: str(uuid.uuid4())),
         responses=Responses(database, ResponsesOptions(conversation_bytes=20_000), completions=completions),
         tokens=Tokens(catalog=catalog, ingest=ingest, engines=engines),
+        perceptions=Perceptions(catalog=catalog, admission=admission, ingest=ingest, engines=engines),
         images=ImageGenerations(
             catalog=catalog,
+            admission=admission,
             engines=image_engines,
             ledger=ledger,
             metrics=metrics,
             new_id=lambda: str(uuid.uuid4()),
+        ),
+        management=Management(
+            keys=ManagementKeys(database),
+            keyring=keyring,
+            teams=Teams(database),
+            accounts=Accounts(database),
+            invoices=Invoices(database),
+            usage=Usage(database, UsageOptions()),
         ),
         health=HealthReport(all_engines, database, draining=lambda: False),
         render_metrics=metrics.render,
@@ -330,10 +365,13 @@ def _open(
     app = create_http_app(services, options)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://vitrail.test")
     stack.push_async_callback(client.aclose)
+    new = keyring.create(name="test", team=f"team of {uuid.uuid4()}")
     return Surface(
         app=app,
         engine=engine,
-        secret=keyring.create(name="test").secret,
+        secret=new.secret,
+        key_id=new.key.id,
+        database=database,
         keyring=keyring,
         services=services,
         jobs=jobs,

@@ -9,7 +9,17 @@ from vitrail.domain.errors import MissingCredentials
 from vitrail.http_api.access import find_secret
 from vitrail.http_api.routes import KEYED_ROUTES, OPEN_ROUTES
 
-ANONYMOUS = {"/", "/favicon.ico", "/docs", "/openapi.json", "/livez", "/readyz", "/metrics"}
+ANONYMOUS = {
+    "/",
+    "/favicon.ico",
+    "/docs",
+    "/openapi.json",
+    "/console",
+    "/console/{file:path}",
+    "/livez",
+    "/readyz",
+    "/metrics",
+}
 
 
 def test_t08_only_the_known_routes_need_no_key():

@@ -96,6 +96,7 @@ async def test_image_tokens_are_counted_without_an_answer(surface, png):
         "where": "messages[0].content[1].image_url.url",
         "width": 640,
         "height": 420,
+        "orientation": 1,
         "format": "png",
         "columns": 2,
         "rows": 1,

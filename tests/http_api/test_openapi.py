@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from vitrail.http_api.management_routes import MANAGEMENT_ROUTES
 from vitrail.http_api.routes import KEYED_ROUTES, OPEN_ROUTES
 
 
@@ -19,7 +20,7 @@ async def test_the_document_has_every_route_and_no_other(surface):
     """Methods and paths are those of the table."""
     paths = (await surface.client.get("/openapi.json")).json()["paths"]
     documented = {(method.upper(), path) for path, methods in paths.items() for method in methods}
-    table = {(r.method, re.sub(r":\w+}", "}", r.path)) for r in (*KEYED_ROUTES, *OPEN_ROUTES)}
+    table = {(r.method, re.sub(r":\w+}", "}", r.path)) for r in (*KEYED_ROUTES, *MANAGEMENT_ROUTES, *OPEN_ROUTES)}
     assert documented == table
 
 
@@ -37,6 +38,29 @@ async def test_keyed_routes_show_their_refusals(surface):
     chat = (await surface.client.get("/openapi.json")).json()["paths"]["/v1/chat/completions"]["post"]
     assert sorted(map(int, chat["responses"])) == [200, 400, 401, 403, 404, 405, 408, 412, 413, 415, 422, 429, 500, 503]
     assert chat["security"] == [{"bearer": []}, {"header": []}]
+
+
+async def test_each_item_of_an_input_has_its_shape(surface):
+    """What `POST /v1/responses` decodes item by item is shown as the union that it is, and its types are named."""
+    schemas = (await surface.client.get("/openapi.json")).json()["components"]["schemas"]
+    text, items = schemas["ResponsesRequest"]["properties"]["input"]["anyOf"]
+    assert text == {"type": "string"}
+    names = [item["$ref"].removeprefix("#/components/schemas/") for item in items["items"]["anyOf"]]
+    types = [schemas[name]["properties"]["type"]["enum"] for name in names]
+    assert types == [["message"], ["function_call"], ["function_call_output"], ["reasoning"]]
+
+
+async def test_a_paged_list_shows_how_to_ask_for_a_page(surface):
+    """`pageSize` and `paginationToken` stand in the document where they are read, and nowhere else."""
+    paths = (await surface.client.get("/openapi.json")).json()["paths"]
+    queries = {
+        f"{method.upper()} {path}": [p["name"] for p in what.get("parameters", []) if p["in"] == "query"]
+        for path, methods in paths.items()
+        for method, what in methods.items()
+    }
+    paged = ("/management/auth/teams/{team_id}/api-keys", "/management/v1/billing/teams/{team_id}/prepaid/balance")
+    pages = {f"GET {path}": ["pageSize", "paginationToken"] for path in paged}
+    assert {name: asked for name, asked in queries.items() if asked} == pages
 
 
 async def test_an_image_url_is_documented_as_a_string(surface):

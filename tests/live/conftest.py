@@ -24,6 +24,10 @@ rules:
   - when: {text: "weather in"}
     tool_calls: [{name: find_weather, arguments: {city: Oslo}}]
   - when: {text: "as JSON"}
+  - when: {text: "describe the shape", images: 1}
+    text: '{"shape": "square", "colour": "red"}'
+  - when: {text: "record the shape", images: 1}
+    tool_calls: [{name: record_shape, arguments: {shape: square, colour: red}}]
   - when: {images: 1}
     chunks: ["A red square ", "on a white background."]
   - text: Hello from the script.

@@ -23,10 +23,13 @@ from vitrail.engines.base import Capabilities, FinishPiece, Health, Piece, Promp
 from vitrail.ingest.fetch import Fetcher, FetchOptions
 from vitrail.ingest.prepare import Ingest, IngestOptions
 from vitrail.ingest.workers import DecodeOptions, DecodeWorkers
+from vitrail.service.admission import Admission
+from vitrail.service.billing import Billing, BillingOptions
 from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
 from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.ledger import Ledger, LedgerOptions
+from vitrail.service.rate_limits import RateLimitOptions, RateLimits
 from vitrail.store.database import Database, DatabaseOptions, open_database
 from vitrail.store.schema import completions
 from vitrail.telemetry import Metrics
@@ -84,6 +87,7 @@ class Bench:
     engine: FakeEngine
     grant: Grant
     database: Database
+    admission: Admission
 
     def rows(self) -> list[Any]:
         """Return every settled completion."""
@@ -105,16 +109,19 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         prices=Prices(prompt_text=1, prompt_image=10, completion_text=100),
     )
     ingest = Ingest(IngestOptions(), fetcher=Fetcher(FetchOptions()), workers=DecodeWorkers(DecodeOptions(workers=1)))
+    billing = Billing(database, BillingOptions())
+    admission = Admission(keyring, limits=RateLimits(RateLimitOptions()), billing=billing)
     service = Completions(
+        admission=admission,
         catalog=Catalog([model], fingerprint_text=lambda _: engine.fingerprint),
         ingest=ingest,
         engines={"facts-1": engine},
-        ledger=Ledger(database, LedgerOptions()),
+        ledger=Ledger(database, LedgerOptions(), billing=billing),
         metrics=Metrics(),
         new_id=lambda: f"c-{len(engine.prompts)}",
         monotonic=lambda: 0.0,
     )
-    yield Bench(completions=service, engine=engine, grant=grant, database=database)
+    yield Bench(completions=service, engine=engine, grant=grant, database=database, admission=admission)
     await ingest.close()
     database.close()
 

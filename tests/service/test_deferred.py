@@ -37,12 +37,14 @@ from vitrail.ingest.fetch import Fetcher, FetchOptions
 from vitrail.ingest.prepare import Ingest, IngestOptions
 from vitrail.ingest.workers import DecodeOptions, DecodeWorkers
 from vitrail.service.admission import Admission
+from vitrail.service.billing import Billing, BillingOptions
 from vitrail.service.catalog import Catalog
 from vitrail.service.completion import Completions
 from vitrail.service.deferred import Deferred, DeferredOptions, Delivery, Pending
 from vitrail.service.job_runner import JobRunner
 from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.ledger import Ledger, LedgerOptions
+from vitrail.service.rate_limits import RateLimitOptions, RateLimits
 from vitrail.store import jobs as sql
 from vitrail.store.database import Database, DatabaseOptions, open_database
 from vitrail.store.schema import job_parts, jobs
@@ -94,7 +96,12 @@ class Desk:
         return JobRunner(
             database,
             self.bench.completions,
-            Admission(self.keyring, now=self.clock),
+            Admission(
+                self.keyring,
+                limits=RateLimits(RateLimitOptions()),
+                billing=Billing(database, BillingOptions()),
+                now=self.clock,
+            ),
             self.options,
             new_id=lambda: str(uuid.uuid4()),
             monotonic=asyncio.get_running_loop().time,
@@ -210,10 +217,11 @@ async def test_an_image_by_url_is_fetched_once_and_at_once(desk: Desk, ask: Ask,
     engine = desk.bench.engine
     model = Model(id="facts-1", engine="fake", created=1, aliases=("grok-2-vision",))
     desk.bench.completions = Completions(
+        admission=desk.bench.admission,
         catalog=Catalog([model], fingerprint_text=lambda _: "fake"),
         ingest=ingest,
         engines={"facts-1": engine},
-        ledger=Ledger(desk.bench.database, LedgerOptions()),
+        ledger=Ledger(desk.bench.database, LedgerOptions(), billing=Billing(desk.bench.database, BillingOptions())),
         metrics=Metrics(),
         new_id=lambda: str(uuid.uuid4()),
         monotonic=lambda: 0.0,

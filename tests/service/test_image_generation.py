@@ -16,6 +16,7 @@ from vitrail.engines.image_slots import ImageSlots
 from vitrail.engines.slots import SlotsOptions
 from vitrail.engines.upstream_images import UpstreamImages
 from vitrail.engines.upstream_options import UpstreamOptions
+from vitrail.service.billing import Billing, BillingOptions
 from vitrail.service.catalog import Catalog
 from vitrail.service.image_generation import ImageGenerations
 from vitrail.service.ledger import Ledger, LedgerOptions
@@ -26,8 +27,8 @@ from vitrail.telemetry import Metrics
 class WatchedLedger(Ledger):
     """The ledger, which says when it is asked to settle and waits for a word before it does."""
 
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
         self.asked, self.go = asyncio.Event(), asyncio.Event()
         self.written = asyncio.Event()
 
@@ -45,13 +46,20 @@ async def drawing(bench):
     await maker.start()
     slots = ImageSlots(UpstreamImages(UpstreamOptions(), base_url=maker.url, model="m"), SlotsOptions())
     await slots.start()
-    ledger = WatchedLedger(bench.database, LedgerOptions(spool_rows=1))
+    ledger = WatchedLedger(
+        bench.database, LedgerOptions(spool_rows=1), billing=Billing(bench.database, BillingOptions())
+    )
     model = Model(
         id="painter", engine="upstream", created=1, output_modalities=(Modality.IMAGE,), prices=Prices(image=2)
     )
     catalog = Catalog([model], fingerprint_text=lambda _: slots.fingerprint)
     images = ImageGenerations(
-        catalog=catalog, engines={"painter": slots}, ledger=ledger, metrics=Metrics(), new_id=lambda: "i-1"
+        catalog=catalog,
+        admission=bench.admission,
+        engines={"painter": slots},
+        ledger=ledger,
+        metrics=Metrics(),
+        new_id=lambda: "i-1",
     )
     yield images, ledger, maker
     await slots.close()

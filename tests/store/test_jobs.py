@@ -6,18 +6,15 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, func, insert, select
+from sqlalchemy import func, insert, select
 
 from vitrail.domain.jobs import Job, JobState, Lease
 from vitrail.store import jobs as sql
-from vitrail.store.database import Database, DatabaseOptions, open_database, upgrade_schema
-from vitrail.store.schema import job_parts, metadata, teams
+from vitrail.store.database import Database
+from vitrail.store.schema import job_parts, teams
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TEAM = "10000000-0000-4000-8000-000000000000"
@@ -78,11 +75,6 @@ def take(database: Database, job_id: str, *, lease_id: str = "mine", now: dateti
 def state(database: Database, job_id: str, *, team: str = TEAM, now: datetime = NOW) -> JobState | None:
     """Return what a client of a team would find."""
     return database.run(lambda c: sql.find_state(c, job_id, team_id=team, now=now))
-
-
-def test_migrations_give_the_schema_of_the_code(database: Database) -> None:
-    """The tables that the migrations make are those that the code thinks of, on either database."""
-    assert database.run(lambda c: compare_metadata(MigrationContext.configure(c), metadata)) == []
 
 
 def test_a_job_comes_back_as_it_was_stored(database: Database) -> None:
@@ -254,16 +246,3 @@ def test_f04_takers_side_by_side_get_one_outcome(database: Database, open_databa
     with ThreadPoolExecutor(8) as threads:
         taken = [job_id for found in threads.map(take_all, replicas) for job_id in found]
     assert sorted(taken) == sorted(job_ids)
-
-
-def test_a_database_of_the_first_schema_gets_the_tables_of_jobs(tmp_path: Path) -> None:
-    """An older database is brought up to date when it is opened; its rows stay."""
-    engine = create_engine(f"sqlite:///{tmp_path / 'vitrail.db'}")
-    upgrade_schema(engine, "0001")
-    with engine.begin() as connection:
-        connection.execute(insert(teams).values(id=TEAM, name="kept", blocked=False, created_at_ms=0))
-    engine.dispose()
-    opened = open_database(DatabaseOptions(), data_dir=tmp_path)
-    add(opened)
-    assert opened.run(lambda c: c.execute(select(teams.c.name)).scalar()) == "kept"
-    opened.close()

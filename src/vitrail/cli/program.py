@@ -7,7 +7,7 @@ import sys
 import typer
 
 from vitrail import __version__
-from vitrail.cli import ask, keys, models, serve, tokens
+from vitrail.cli import ask, credits, keys, models, serve, teams, tokens, usage
 from vitrail.domain.errors import Failure
 from vitrail.settings import SettingsError
 
@@ -26,7 +26,10 @@ def build_program() -> typer.Typer:
     program.command("ask")(ask.ask)
     program.command("tokens")(tokens.tokens)
     program.add_typer(models.build_group(), name="models")
+    program.add_typer(teams.build_group(), name="teams")
     program.add_typer(keys.build_group(), name="keys")
+    program.add_typer(credits.build_group(), name="credits")
+    program.command("usage")(usage.usage)
     program.callback()(_options)
     return program
 

@@ -67,7 +67,8 @@ async def _serve_on(listener: socket.socket, settings: Settings) -> None:
 
 def _announce(runtime: Runtime, base_url: str) -> None:
     """Print how to use the server; the first key is made and shown here, once."""
-    lines = ["", f"Vitrail serves {base_url}", ""]
+    console = base_url.removesuffix("/v1") + "/console"
+    lines = ["", f"Vitrail serves {base_url}", f"The console in a browser: {console}", ""]
     if runtime.keyring.count() == 0:
         secret = runtime.keyring.create(name="first key").secret
         lines += [

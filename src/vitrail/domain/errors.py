@@ -16,7 +16,8 @@ Failure
 ├── UnsupportedMedia         an empty body, or one that is not application/json
 ├── RequestTimedOut          the client sent its request too slowly
 ├── ImageFetchFailed         an allowed URL did not give a JPEG or PNG
-├── RateLimited              too many requests or tokens, or no credit left
+├── RateLimited              too many requests or tokens
+│   └── OutOfCredits         no credits left, or the spending limit reached
 ├── Unavailable              the engine is down, busy or draining; try again later
 └── InternalFailure          our own fault; says nothing about the inside
 
@@ -118,6 +119,10 @@ class ImageFetchFailed(Failure):
 
 class RateLimited(Failure):
     """Too many requests."""
+
+
+class OutOfCredits(RateLimited):
+    """Your team has used all available credits or reached its spending limit."""
 
 
 class Unavailable(Failure):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from vitrail.domain.limits import UNCOUNTED, Allowance
 from vitrail.domain.pictures import ImageFormat
 
 
@@ -31,3 +32,4 @@ class ImageGeneration:
 
     images: tuple[GeneratedImage, ...]
     cost_ticks: int
+    allowance: Allowance = UNCOUNTED

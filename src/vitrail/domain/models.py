@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vitrail.domain.limits import NO_LIMITS, Limits
+
 
 class Modality(StrEnum):
     """What a model takes in or gives out."""
@@ -37,8 +39,14 @@ class Model:
     context_tokens: int = 8192
     reasoning: bool = False
     prices: Prices = Prices()
+    limits: Limits = NO_LIMITS  # of each team that has none of its own
     owned_by: str = "vitrail"
     version: str = "1.0.0"
+
+    @property
+    def is_free(self) -> bool:
+        """Tell whether nothing has to be paid for it."""
+        return self.prices == Prices()
 
     @property
     def makes_images(self) -> bool:

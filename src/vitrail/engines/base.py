@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolCall, ToolChoice
 from vitrail.domain.completion import FinishReason, TokenLogprob
+from vitrail.domain.perception import Perceived
 from vitrail.domain.pictures import PreparedImage
 
 
@@ -119,6 +120,7 @@ class Capabilities:
     structured: bool = False
     tools: bool = False
     reasoning: bool = False
+    perception: bool = False  # the engine is a Perceiver
     picture_long_edge_px: int | None = None
 
 
@@ -168,4 +170,13 @@ class Engine(Protocol):
 
     def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of one answer in order, the last one a FinishPiece."""
+        ...
+
+
+@runtime_checkable
+class Perceiver(Protocol):
+    """What an engine with `capabilities.perception` can do besides."""
+
+    async def perceive(self, image: PreparedImage, *, asker: str = "") -> Perceived:
+        """Return what is perceived in a picture, without a question; raises Unavailable."""
         ...

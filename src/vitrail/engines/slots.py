@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Unavailable
-from vitrail.engines.base import Capabilities, Engine, Health, Piece, Prompt, Token
+from vitrail.domain.perception import Perceived
+from vitrail.domain.pictures import PreparedImage
+from vitrail.engines.base import Capabilities, Engine, Health, Perceiver, Piece, Prompt, Token
 from vitrail.engines.fair_queue import FairQueue
 
 
@@ -101,6 +103,16 @@ class Slots:
                     yield piece
         finally:
             self._queue.give_back(prompt.asker)
+
+    async def perceive(self, image: PreparedImage, *, asker: str = "") -> Perceived:
+        """Wait for a slot, then return what the engine perceives; only for one whose capabilities have perception."""
+        engine = self._engine
+        assert isinstance(engine, Perceiver)
+        await self._queue.take(asker)
+        try:
+            return await engine.perceive(image, asker=asker)
+        finally:
+            self._queue.give_back(asker)
 
 
 class SlotQueue:

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from vitrail.http_api.exchange import AdmittedExchange
 from vitrail.http_api.json_answer import render_json
-from vitrail.http_api.opening import fold_completion, open_body, open_completion, timing_headers
+from vitrail.http_api.opening import fold_completion, open_body, open_completion, opening_headers
 from vitrail.http_api.parse_anthropic import parse_anthropic, parse_counted
 from vitrail.http_api.render_anthropic import MessageEvents, render_message
 from vitrail.http_api.streaming import EventStream
@@ -19,7 +19,7 @@ async def create_message(admitted: AdmittedExchange) -> ASGIApp:
     opened, form = await open_completion(admitted, parse_anthropic)
     if form.stream:
         events = MessageEvents(opened.head, prompt=opened.prompt_usage, shows_thinking=form.shows_thinking)
-        return EventStream(admitted.exchange, opened.chunks, events, headers=timing_headers(opened.timing))
+        return EventStream(admitted.exchange, opened.chunks, events, headers=opening_headers(opened))
     completion, headers = await fold_completion(admitted.exchange, opened)
     return render_json(render_message(completion, shows_thinking=form.shows_thinking), headers=headers)
 

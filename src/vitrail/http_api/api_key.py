@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from msgspec import Struct
 from starlette.responses import Response
 
 from vitrail.http_api.exchange import AdmittedExchange
 from vitrail.http_api.json_answer import render_json
+from vitrail.http_api.management_values import render_instant
 
 
 class ApiKeyInfo(Struct):
@@ -36,8 +35,8 @@ async def show_api_key(admitted: AdmittedExchange) -> Response:
             redacted_api_key=key.redacted,
             user_id=key.user_id,
             name=key.name,
-            create_time=_render_time(key.created_at),
-            modify_time=_render_time(key.modified_at),
+            create_time=render_instant(key.created_at),
+            modify_time=render_instant(key.modified_at),
             modified_by=key.modified_by,
             team_id=key.team_id,
             acls=list(key.acls),
@@ -47,9 +46,3 @@ async def show_api_key(admitted: AdmittedExchange) -> Response:
             api_key_disabled=key.disabled,
         )
     )
-
-
-def _render_time(moment: datetime) -> str:
-    """Return a time as ISO 8601 in UTC, with `Z`; a time without a zone is in UTC already."""
-    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return utc.isoformat().replace("+00:00", "Z")

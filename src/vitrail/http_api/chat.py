@@ -9,7 +9,7 @@ from vitrail.domain.chat import ChatRequest
 from vitrail.http_api.deferred import DeferredAccepted
 from vitrail.http_api.exchange import AdmittedExchange
 from vitrail.http_api.json_answer import render_json
-from vitrail.http_api.opening import fold_completion, open_body, timing_headers
+from vitrail.http_api.opening import fold_completion, open_body, opening_headers
 from vitrail.http_api.parse_chat import AnswerForm, parse_chat
 from vitrail.http_api.render_chat import ChunkRenderer, render_completion
 from vitrail.http_api.streaming import DataEvents, EventStream
@@ -31,6 +31,6 @@ async def create_completion(admitted: AdmittedExchange) -> ASGIApp:
         return render_json(opened)
     if form.stream:
         renderer = ChunkRenderer(opened.head, include_usage=form.include_usage, prompt=opened.prompt_usage)
-        return EventStream(exchange, opened.chunks, DataEvents(renderer), headers=timing_headers(opened.timing))
+        return EventStream(exchange, opened.chunks, DataEvents(renderer), headers=opening_headers(opened))
     completion, headers = await fold_completion(exchange, opened)
     return Response(render_completion(completion), media_type="application/json", headers=headers)

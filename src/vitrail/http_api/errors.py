@@ -49,6 +49,7 @@ ERROR_KINDS: dict[type[errors.Failure], ErrorKind] = {
     errors.BodyTooLarge: ErrorKind(413, _EXHAUSTED),
     errors.UnsupportedMedia: ErrorKind(415, _INVALID_ARGUMENT),
     errors.RateLimited: ErrorKind(429, _EXHAUSTED),
+    errors.OutOfCredits: ErrorKind(429, _EXHAUSTED),
     errors.InternalFailure: ErrorKind(500, _INTERNAL),
     errors.Unavailable: ErrorKind(503, _UNAVAILABLE),
 }

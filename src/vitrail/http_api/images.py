@@ -29,7 +29,9 @@ async def generate_images(admitted: AdmittedExchange) -> ASGIApp:
 
 def _render(generation: ImageGeneration, *, is_bare: bool) -> Response:
     rows = [_render_row(image, is_bare=is_bare) for image in generation.images]
-    return render_json(GeneratedImages(data=rows, usage=ImagesUsage(cost_in_usd_ticks=generation.cost_ticks)))
+    answer = render_json(GeneratedImages(data=rows, usage=ImagesUsage(cost_in_usd_ticks=generation.cost_ticks)))
+    answer.headers.update(generation.allowance.headers)
+    return answer
 
 
 def _render_row(image: GeneratedImage, *, is_bare: bool) -> ImageRow:

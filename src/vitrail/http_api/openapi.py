@@ -12,14 +12,14 @@ import msgspec
 from vitrail import __version__
 from vitrail.http_api.deferred import DeferredAccepted
 from vitrail.http_api.errors import ErrorBody, render_failure
-from vitrail.http_api.route import KeyedRoute, OpenRoute, Route
+from vitrail.http_api.route import MOST_ROWS, KeyedRoute, ManagementRoute, OpenRoute, Route
 from vitrail.http_api.wire_anthropic import CountedMessages, MessagesRequest
 from vitrail.http_api.wire_anthropic_answer import STREAM_EVENTS as MESSAGE_EVENTS
 from vitrail.http_api.wire_anthropic_answer import ErrorAnswer
 from vitrail.http_api.wire_chat import ChatCompletionRequest
 from vitrail.http_api.wire_completion import ChatCompletionChunk
 from vitrail.http_api.wire_response import STREAM_EVENTS as RESPONSE_EVENTS
-from vitrail.http_api.wire_responses import ResponsesRequest
+from vitrail.http_api.wire_responses import INPUT_ITEMS, ResponsesRequest
 from vitrail.http_api.wire_text import TextCompletion
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -29,6 +29,13 @@ _OF_KEYED_ROUTES = {
     401: "No key was sent.",
     403: "The key may not do that.",
     429: "Too many requests, or no credit left.",
+    503: "Busy, draining or down; see Retry-After.",
+}
+_OF_MANAGEMENT = {
+    400: "An argument that cannot be used.",
+    401: "No management key, or one that does not exist; an API key is none.",
+    403: "The management key may not do that.",
+    404: "No such team, key or completion, or none that this management key may see.",
     503: "Busy, draining or down; see Retry-After.",
 }
 _OF_BODIES = {
@@ -71,6 +78,7 @@ def build_openapi(routes: tuple[Route, ...]) -> bytes:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+                "managementKey": {"type": "http", "scheme": "bearer", "description": "A management key."},
             },
         },
     }
@@ -78,10 +86,10 @@ def build_openapi(routes: tuple[Route, ...]) -> bytes:
 
 
 def _schemas(routes: tuple[Route, ...]) -> dict[str, Any]:
-    bodies = [route.body for route in routes if isinstance(route, KeyedRoute) and route.body]
+    bodies = [route.body for route in routes if not isinstance(route, OpenRoute) and route.body]
     results = [route.result for route in routes if route.result]
     events = [event for stream in _STREAMS.values() for event in stream]
-    types = dict.fromkeys([*bodies, *results, *events, DeferredAccepted, ErrorBody, ErrorAnswer])
+    types = dict.fromkeys([*bodies, *results, *events, *INPUT_ITEMS, DeferredAccepted, ErrorBody, ErrorAnswer])
     return msgspec.json.schema_components(list(types), ref_template=_REFERENCE)[1]
 
 
@@ -92,18 +100,30 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {"200": _success(route)}
         | (_PENDING if _is_deferred(route) else {})
         | {str(status): _refusal(route, why) for status, why in sorted(_refusals(route).items())},
-        "security": [{"bearer": []}, {"header": []}] if isinstance(route, KeyedRoute) else [],
+        "security": _security(route),
     }
-    if names := re.findall(r"{(\w+)", route.path):
-        schema = {"type": "string"}
-        operation["parameters"] = [{"name": n, "in": "path", "required": True, "schema": schema} for n in names]
-    if isinstance(route, KeyedRoute) and route.body:
+    if parameters := _parameters(route):
+        operation["parameters"] = parameters
+    if not isinstance(route, OpenRoute) and route.body:
         operation["requestBody"] = {"required": True, "content": {"application/json": _of(route.body)}}
     return operation
 
 
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    text = {"type": "string"}
+    names = re.findall(r"{(\w+)", route.path)
+    parameters = [{"name": name, "in": "path", "required": True, "schema": text} for name in names]
+    if isinstance(route, ManagementRoute) and route.is_paged:
+        size = {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}
+        parameters.append({"name": "pageSize", "in": "query", "schema": size})
+        parameters.append({"name": "paginationToken", "in": "query", "schema": text})
+    return parameters
+
+
 def _success(route: Route) -> dict[str, Any]:
-    if isinstance(route, KeyedRoute):
+    if isinstance(route, ManagementRoute):
+        content = {"application/json": _of(route.result)}
+    elif isinstance(route, KeyedRoute):
         content = {"application/json": _of(route.result)}
         if route.body is ChatCompletionRequest and route.path in _STREAMS:
             content["application/json"] = _any_of((route.result, DeferredAccepted))
@@ -128,11 +148,19 @@ def _refusals(route: Route) -> dict[int, str]:
         refusals |= _OF_MODELS if route.body or "{model_id" in route.path else {}
         refusals |= _OF_IDS if "/{response_id" in route.path else {}
         refusals |= _OF_DEFERRED if _is_deferred(route) else {}
+    if isinstance(route, ManagementRoute):
+        refusals |= _OF_MANAGEMENT | (_OF_BODIES if route.body else {})
     return refusals
 
 
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if isinstance(route, ManagementRoute):
+        return [{"managementKey": []}]
+    return [{"bearer": []}, {"header": []}] if isinstance(route, KeyedRoute) else []
+
+
 def _refusal(route: Route, why: str) -> dict[str, Any]:
-    is_plain = isinstance(route, OpenRoute) or route.refuse is render_failure
+    is_plain = not isinstance(route, KeyedRoute) or route.refuse is render_failure
     return {"description": why, "content": {"application/json": _of(ErrorBody if is_plain else ErrorAnswer)}}
 
 

@@ -15,7 +15,7 @@ from vitrail.domain.completion import Completion
 from vitrail.http_api.disconnect import while_connected
 from vitrail.http_api.exchange import AdmittedExchange, Exchange
 from vitrail.http_api.options import HttpOptions
-from vitrail.service.completion import OpenCompletion, Timing
+from vitrail.service.completion import OpenCompletion
 
 Form = TypeVar("Form")
 Parsed = TypeVar("Parsed")
@@ -68,9 +68,11 @@ async def fold_completion(exchange: Exchange, opened: OpenCompletion) -> tuple[C
     async with aclosing(opened.chunks):
         completion = await while_connected(exchange.receive, opened.fold())
     elapsed_ms = (exchange.services.monotonic() - exchange.started) * 1000
-    return completion, {**timing_headers(opened.timing), "x-metrics-e2e-ms": str(round(elapsed_ms))}
+    return completion, {**opening_headers(opened), "x-metrics-e2e-ms": str(round(elapsed_ms))}
 
 
-def timing_headers(timing: Timing) -> dict[str, str]:
-    """Return the header that tells the time to the first piece."""
-    return {} if timing.first_piece_ms is None else {"x-metrics-ttft-ms": str(round(timing.first_piece_ms))}
+def opening_headers(opened: OpenCompletion) -> dict[str, str]:
+    """Return what is known when the first piece is here: the time it took, and what rate limits leave."""
+    first_ms = opened.timing.first_piece_ms
+    timing = {} if first_ms is None else {"x-metrics-ttft-ms": str(round(first_ms))}
+    return {**timing, **opened.allowance.headers}

@@ -27,6 +27,7 @@ class ServerInfo(Struct):
     name: str
     version: str
     base_url: str
+    console: str
     docs: str
     openapi: str
 
@@ -34,7 +35,14 @@ class ServerInfo(Struct):
 async def show_root(exchange: Exchange) -> Response:
     """Say what answers here."""
     return render_json(
-        ServerInfo(name="vitrail", version=__version__, base_url="/v1", docs="/docs", openapi="/openapi.json")
+        ServerInfo(
+            name="vitrail",
+            version=__version__,
+            base_url="/v1",
+            console="/console",
+            docs="/docs",
+            openapi="/openapi.json",
+        )
     )
 
 

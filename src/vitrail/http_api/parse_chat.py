@@ -167,7 +167,7 @@ def _check_logit_bias(raw: msgspec.Raw) -> None:
     if len(biases) > _MOST_BIASES:
         raise InvalidArgument(f"`logit_bias` may have {_MOST_BIASES} entries at most, but has {len(biases)}.")
     for token, bias in biases.items():
-        if not token.isdecimal():
+        if not (token.isascii() and token.isdecimal()):
             raise mismatch("logit_bias", f"expected token ids as keys, got {token[:20]!r}")
         within(f"logit_bias.{token[:20]}", bias, -100, 100)
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vitrail.http_api.disconnect import while_connected
 from vitrail.http_api.exchange import AdmittedExchange
 from vitrail.http_api.json_answer import render_json
-from vitrail.http_api.opening import fold_completion, read_parsed, timing_headers
+from vitrail.http_api.opening import fold_completion, opening_headers, read_parsed
 from vitrail.http_api.parse_responses import parse_responses
 from vitrail.http_api.render_responses import render_response
 from vitrail.http_api.response_events import ResponseEvents
@@ -32,7 +32,7 @@ async def create_response(admitted: AdmittedExchange) -> ASGIApp:
         if form.stream:
             completed_at = partial(read_completed_at, opened)
             events = ResponseEvents(opened.head, form.shown, prompt=opened.prompt_usage, completed_at=completed_at)
-            stream = EventStream(exchange, opened.chunks, events, headers=timing_headers(opened.timing))
+            stream = EventStream(exchange, opened.chunks, events, headers=opening_headers(opened))
             return _Holding(stream, held.pop_all())
         completion, headers = await fold_completion(exchange, opened)
     answer = render_response(form.shown, completion, completed_at=read_completed_at(opened))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
@@ -10,10 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vitrail.domain.errors import Failure
+from vitrail.domain.errors import Failure, NotFound, PermissionDenied
 from vitrail.http_api.access import find_secret
 from vitrail.http_api.errors import MethodRefused, render_failure
-from vitrail.http_api.exchange import SCOPE_KEY, AdmittedExchange, Exchange
+from vitrail.http_api.exchange import SCOPE_KEY, AdmittedExchange, Exchange, ManagedExchange
+
+MOST_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,24 @@ class OpenRoute:
     media: str = "application/json"
 
 
-Route = KeyedRoute | OpenRoute
+@dataclass(frozen=True, slots=True)
+class ManagementRoute:
+    """A route that answers a management key: of the team that its path names, or of an operator.
+
+    Where `is_operators`, a team's own key is refused. Where `is_paged`, the query may have `pageSize`, up to
+    `MOST_ROWS`, and the `paginationToken` of the page before.
+    """
+
+    method: str
+    path: str
+    answer: Callable[[ManagedExchange], Awaitable[ASGIApp]]
+    result: type[Struct]
+    body: type[Struct] | None = None
+    is_operators: bool = False
+    is_paged: bool = False
+
+
+Route = KeyedRoute | OpenRoute | ManagementRoute
 
 
 def mount_routes(routes: Iterable[Route]) -> list[StarletteRoute]:
@@ -75,6 +95,8 @@ class _Path:
 async def _answer(route: Route, exchange: Exchange) -> ASGIApp:
     if isinstance(route, OpenRoute):
         return await route.answer(exchange)
+    if isinstance(route, ManagementRoute):
+        return await route.answer(await _admit_managed(route, exchange))
     grant = await exchange.services.admission.admit(
         secret=find_secret(exchange.headers),
         endpoint=route.acl,
@@ -82,3 +104,16 @@ async def _answer(route: Route, exchange: Exchange) -> ASGIApp:
         client_ip=exchange.client_ip,
     )
     return await route.answer(AdmittedExchange(exchange=exchange, grant=grant))
+
+
+async def _admit_managed(route: ManagementRoute, exchange: Exchange) -> ManagedExchange:
+    management = exchange.services.management
+    key = await asyncio.to_thread(management.keys.admit, find_secret(exchange.headers))
+    if route.is_operators and key.team_id is not None:
+        raise PermissionDenied("This needs the management key of an operator; this one is of a team.")
+    if "{team_id}" not in route.path:
+        return ManagedExchange(exchange, key, None)
+    named = exchange.path_value("team_id")
+    if key.team_id not in (None, named):
+        raise NotFound(f"There is no team {named[:64]!r} that this management key may see.")
+    return ManagedExchange(exchange, key, await asyncio.to_thread(management.teams.find, named))

@@ -1,6 +1,7 @@
 """The REST surface: the whole route table on one screen, and the app made of it.
 
-Everything needs a key but what stands under OPEN_ROUTES. Called by the composition root.
+Everything needs a key but what stands under OPEN_ROUTES; the management API has keys and a table of its own
+(`management_routes`). Called by the composition root.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from vitrail.http_api import (
     anthropic,
     api_key,
     chat,
+    console,
     deferred,
     health,
     images,
     models,
     pages,
+    perception,
     responses,
     scripted,
     text,
@@ -30,6 +33,7 @@ from vitrail.http_api import (
 from vitrail.http_api.envelope import Envelope
 from vitrail.http_api.errors_anthropic import render_anthropic_failure
 from vitrail.http_api.exchange import Exchange
+from vitrail.http_api.management_routes import MANAGEMENT_ROUTES
 from vitrail.http_api.openapi import build_openapi
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.route import KeyedRoute, OpenRoute, Route, mount_routes
@@ -69,9 +73,9 @@ KEYED_ROUTES = (
     KeyedRoute("POST", "/v1/images/generations", images.generate_images, "image", GeneratedImages, ImagesRequest),
     KeyedRoute("POST", "/v1/completions", text.complete_text, "chat", TextCompletion, TextCompletionRequest),
     *_to_anthropic(
-        KeyedRoute("POST", "/v1/messages", anthropic.create_message, "chat", AnthropicMessage, MessagesRequest),
+        KeyedRoute("POST", "/v1/messages", anthropic.create_message, "messages", AnthropicMessage, MessagesRequest),
         KeyedRoute("POST", "/v1/messages/count_tokens", anthropic.count_tokens, "tokenize", Counted, CountedMessages),
-        KeyedRoute("POST", "/v1/complete", text.complete_prompt, "chat", CompleteAnswer, CompleteRequest),
+        KeyedRoute("POST", "/v1/complete", text.complete_prompt, "messages", CompleteAnswer, CompleteRequest),
     ),
     KeyedRoute("GET", "/v1/models", models.list_models, "models", models.ModelList),
     KeyedRoute("GET", "/v1/models/{model_id:path}", models.show_model, "models", models.ModelRow),
@@ -82,6 +86,8 @@ KEYED_ROUTES = (
     KeyedRoute("GET", "/v1/api-key", api_key.show_api_key, "api-key", api_key.ApiKeyInfo),
     KeyedRoute("POST", "/v1/tokenize-text", tokens.tokenize_text, "tokenize", tokens.Tokenized, tokens.Tokenize),
     KeyedRoute("POST", "/v1/image-tokens", tokens.count_images, "tokenize", tokens.ImageTokensList, Chat),
+    KeyedRoute("GET", "/v1/perception", perception.list_perceiving_models, "models", perception.PerceivingModels),
+    KeyedRoute("POST", "/v1/perception", perception.show_perception, "chat", perception.PerceivedList, Chat),
 )
 SCRIPTED_ROUTES = (  # only where a model is scripted
     KeyedRoute("GET", "/v1/scripted/requests", scripted.list_requests, "scripted", scripted.RequestList),
@@ -93,6 +99,8 @@ OPEN_ROUTES = (
     OpenRoute("GET", "/", pages.show_root, pages.ServerInfo),
     OpenRoute("GET", "/favicon.ico", pages.show_icon, media="image/svg+xml"),
     OpenRoute("GET", "/docs", pages.show_docs, media="text/html"),
+    OpenRoute("GET", "/console", console.open_console, media="text/html"),
+    OpenRoute("GET", "/console/{file:path}", console.show_console_file, media="text/html"),
     OpenRoute("GET", "/openapi.json", show_openapi),
     OpenRoute("GET", "/livez", health.show_liveness, health.Liveness),
     OpenRoute("GET", "/readyz", health.show_readiness, health.Readiness),
@@ -103,7 +111,7 @@ OPEN_ROUTES = (
 
 def list_routes(services: Services) -> tuple[Route, ...]:
     """Return the routes of a server with these services."""
-    return (*KEYED_ROUTES, *(SCRIPTED_ROUTES if services.scripted else ()), *OPEN_ROUTES)
+    return (*KEYED_ROUTES, *MANAGEMENT_ROUTES, *(SCRIPTED_ROUTES if services.scripted else ()), *OPEN_ROUTES)
 
 
 def create_http_app(services: Services, options: HttpOptions, *, lifespan: Lifespan[Router] | None = None) -> ASGIApp:

@@ -11,7 +11,7 @@ from vitrail.domain.completion import Chunk, Completion, CompletionHead, FinishR
 from vitrail.http_api import wire_text as wire
 from vitrail.http_api.exchange import AdmittedExchange
 from vitrail.http_api.json_answer import render_json
-from vitrail.http_api.opening import fold_completion, open_completion, timing_headers
+from vitrail.http_api.opening import fold_completion, open_completion, opening_headers
 from vitrail.http_api.parse_text import TextForm, parse_complete, parse_text
 from vitrail.http_api.render_chat import render_usage
 from vitrail.http_api.streaming import DataEvents, EventStream
@@ -22,7 +22,7 @@ async def complete_text(admitted: AdmittedExchange) -> ASGIApp:
     opened, form = await open_completion(admitted, parse_text)
     if form.stream:
         events = DataEvents(TextRenderer(opened.head, form, prompt=opened.prompt_usage))
-        return EventStream(admitted.exchange, opened.chunks, events, headers=timing_headers(opened.timing))
+        return EventStream(admitted.exchange, opened.chunks, events, headers=opening_headers(opened))
     completion, headers = await fold_completion(admitted.exchange, opened)
     return render_json(_render_whole(completion, form), headers=headers)
 

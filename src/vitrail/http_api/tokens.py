@@ -38,11 +38,12 @@ class Tokenized(Struct):
 
 
 class ImageTokensRow(Struct):
-    """One image of the request: its upright size, the tile grid that it gets, and its tokens."""
+    """One image of the request: its upright size, its EXIF orientation, the tile grid that it gets, and its tokens."""
 
     where: str
     width: int
     height: int
+    orientation: int
     format: str
     columns: int
     rows: int
@@ -89,6 +90,7 @@ async def count_images(admitted: AdmittedExchange) -> Response:
             where=image.where,
             width=image.width_px,
             height=image.height_px,
+            orientation=image.orientation,
             format=image.format.value,
             columns=image.plan.columns,
             rows=image.plan.rows,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vitrail.domain.errors import InvalidArgument, NotFound, UnknownModel
-from vitrail.domain.keys import Grant
+from vitrail.domain.errors import InvalidArgument, NotFound, PermissionDenied, UnknownModel
+from vitrail.domain.keys import ANY, AclKind, Grant, acl
+from vitrail.domain.limits import Limits
 from vitrail.domain.models import Modality, Model, Prices
 
 _FIRST_RELEASE = 1795305600  # 2026-11-22, Unix seconds: `created` of models whose file names none
@@ -30,6 +31,18 @@ class PriceOptions(BaseModel):
     image: int = Field(0, ge=0, le=10**6, description="Price of one generated image, in USD cents.")
 
 
+class LimitOptions(BaseModel):
+    """Rate limits of a model for each team; an operator can set others for a team."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests_per_second: int | None = Field(None, ge=1, description="Requests of a team in any second.")
+    requests_per_minute: int | None = Field(None, ge=1, description="Requests of a team in any minute.")
+    tokens_per_minute: int | None = Field(
+        None, ge=1, description="Tokens of a team in a minute: text, image, completion and reasoning."
+    )
+
+
 class ModelOptions(BaseModel):
     """One `[[models]]` entry of vitrail.toml: what clients see of a model."""
 
@@ -46,6 +59,7 @@ class ModelOptions(BaseModel):
     )
     reasoning: bool = Field(False, description="Takes reasoning_effort; refuses penalties and stop.")
     prices: PriceOptions = Field(PriceOptions(), description="What its tokens or generated images cost.")
+    limits: LimitOptions = Field(LimitOptions(), description="How much a team may ask of it.")
     created: int = Field(_FIRST_RELEASE, description="Unix time shown in /v1/models.")
     owned_by: str = Field("vitrail", description="Owner shown in /v1/models.")
 
@@ -63,6 +77,7 @@ class ModelOptions(BaseModel):
             context_tokens=_IMAGE_PROMPT_TOKENS if makes_images and not is_set else self.context_tokens,
             reasoning=self.reasoning,
             prices=Prices(**self.prices.model_dump()),
+            limits=Limits(**self.limits.model_dump()),
             owned_by=self.owned_by,
         )
 
@@ -74,16 +89,31 @@ class Catalog:
         self._models = tuple(models)
         self._fingerprint_text = fingerprint_text
 
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Return all models, whoever may use them."""
+        return self._models
+
     def visible(self, grant: Grant, *, output: Modality | None = None) -> tuple[Model, ...]:
-        """Return the models that this grant may use, or those of them that give `output`."""
-        return tuple(model for model in self._models if output is None or output in model.output_modalities)
+        """Return the models that the key's ACLs name, or those of them that give `output`."""
+        return tuple(
+            model
+            for model in self._models
+            if (output is None or output in model.output_modalities) and _is_allowed(model, grant)
+        )
 
     def resolve(self, name: str, grant: Grant, *, output: Modality | None = None) -> Model:
-        """Return the model that answers to `name`, among those that give `output`; raises UnknownModel."""
+        """Return the model that answers to `name`, among those that give `output`.
+
+        Raises UnknownModel, or PermissionDenied for a model that the key's ACLs do not name.
+        """
         models = self.visible(grant, output=output)
         for model in models:
             if model.answers_to(name):
                 return model
+        for model in self._models:
+            if model.answers_to(name):
+                _check_allowed(model, grant)
         known = ", ".join(model.id for model in models) or "none of this kind"
         raise UnknownModel(
             f"The model {name[:100]} does not exist or your team {grant.team_id} does not have access to it. "
@@ -102,13 +132,19 @@ class Catalog:
         return model
 
     def check_image_models(self, grant: Grant) -> tuple[Model, ...]:
-        """Return the image models, at least one; raises NotFound with the setting that is missing."""
-        models = self.visible(grant, output=Modality.IMAGE)
+        """Return the image models that the key may use, at least one.
+
+        Raises NotFound with the setting that is missing, or PermissionDenied.
+        """
+        models = [model for model in self._models if model.makes_images]
         if not models:
             raise NotFound(
                 "This server generates no images: none of its models has image output.", hint=_IMAGE_SETTING_HINT
             )
-        return models
+        visible = self.visible(grant, output=Modality.IMAGE)
+        if not visible:
+            _check_allowed(models[0], grant)
+        return visible
 
     def resolve_image(self, name: str | None, grant: Grant) -> Model:
         """Return the image model of that name, or the only one if none is named.
@@ -133,3 +169,15 @@ class Catalog:
         """Return `fp_` + 10 hex digits over everything that changes this model's answers."""
         text = f"{model.id}\n{self._fingerprint_text(model)}"
         return "fp_" + hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _is_allowed(model: Model, grant: Grant) -> bool:
+    return grant.key.may_use(AclKind.MODEL, (model.id, *model.aliases))
+
+
+def _check_allowed(model: Model, grant: Grant) -> None:
+    if not _is_allowed(model, grant):
+        raise PermissionDenied(
+            f"This API key ({grant.key.redacted}) has no access to the model {model.id}.",
+            hint=f"Its ACLs need `{acl(AclKind.MODEL, model.id)}` or `{acl(AclKind.MODEL, ANY)}`.",
+        )

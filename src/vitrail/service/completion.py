@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from vitrail.domain.chat import ChatRequest, ImagePart, Message
 from vitrail.domain.completion import Chunk, Completion, CompletionHead, Usage, fold_chunks
 from vitrail.domain.keys import Grant
+from vitrail.domain.limits import UNCOUNTED, Allowance
 from vitrail.domain.models import Model
 from vitrail.domain.pictures import MeasuredImage, PreparedImage
-from vitrail.domain.settlement import CompletionStatus, Settlement, count_cost_ticks
+from vitrail.domain.settlement import CompletionStatus, Settlement, count_cost
 from vitrail.engines.base import (
     Engine,
     FinishPiece,
@@ -29,6 +30,7 @@ from vitrail.engines.base import (
     ToolCallPiece,
 )
 from vitrail.ingest.prepare import Ingest
+from vitrail.service.admission import Admission, Permit
 from vitrail.service.answer_shape import AnswerShape, plan_shape
 from vitrail.service.catalog import Catalog
 from vitrail.service.generation import generate_choices
@@ -75,6 +77,7 @@ class OpenCompletion:
     prompt_usage: Usage
     chunks: ChunkStream = field(repr=False)
     timing: Timing
+    allowance: Allowance = UNCOUNTED
 
     async def fold(self, *, on_text: Callable[[str], None] | None = None) -> Completion:
         """Read all chunks and return the whole completion; `on_text` hears each text as it comes."""
@@ -91,7 +94,8 @@ class OpenCompletion:
 class CheckedRequest:
     """A request that nothing speaks against: its model, its images not yet decoded, its prompt usage.
 
-    `request` has its JSON Schemas in the form that engines get; `shape` is what the answer has to look like.
+    `request` has its JSON Schemas in the form that engines get; `shape` is what the answer has to look like. The
+    permit has to be closed.
     """
 
     request: ChatRequest
@@ -99,6 +103,7 @@ class CheckedRequest:
     model: Model
     images: tuple[MeasuredImage, ...]
     usage: Usage
+    permit: Permit = field(repr=False)
 
 
 class Completions:
@@ -108,6 +113,7 @@ class Completions:
         self,
         *,
         catalog: Catalog,
+        admission: Admission,
         ingest: Ingest,
         engines: Mapping[str, Engine],
         ledger: Ledger,
@@ -117,6 +123,7 @@ class Completions:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._catalog = catalog
+        self._admission = admission
         self._ingest = ingest
         self._engines = engines
         self._ledger = ledger
@@ -132,7 +139,8 @@ class Completions:
         is billed once. Raises any Failure: nothing was sent yet, so a surface can answer with its status.
         """
         started = self._monotonic()
-        model, prompt, usage, shape = await self._prepare(request, grant)
+        is_job = job_id is not None
+        model, prompt, usage, shape, permit = await self._prepare(request, grant, is_job=is_job)
         engine = self._engines[model.id]
         timing = Timing(prepare_ms=(self._monotonic() - started) * 1000)
         head = CompletionHead(
@@ -149,7 +157,8 @@ class Completions:
             timing=timing,
             started=started,
             n=request.n,
-            is_job=job_id is not None,
+            is_job=is_job,
+            permit=permit,
         )
         pieces = generate_choices(
             engine,
@@ -163,32 +172,49 @@ class Completions:
         chunks = self._chunks(run, pieces)
         first = await anext(chunks)
         timing.first_piece_ms = (self._monotonic() - started) * 1000
-        return OpenCompletion(head=head, prompt_usage=usage, chunks=ChunkStream(first, chunks), timing=timing)
+        return OpenCompletion(
+            head=head,
+            prompt_usage=usage,
+            chunks=ChunkStream(first, chunks),
+            timing=timing,
+            allowance=permit.allowance,
+        )
 
-    async def check(self, request: ChatRequest, grant: Grant) -> CheckedRequest:
-        """Refuse whatever can be refused before a pixel is decoded: model, arguments, images, context window."""
+    async def check(self, request: ChatRequest, grant: Grant, *, is_job: bool = False) -> CheckedRequest:
+        """Refuse whatever can be refused before a pixel is decoded.
+
+        That is model, rate limits, money, arguments, images, context window. A job's request was counted before.
+        """
         self._ledger.check_room()
         model = self._catalog.resolve_language(request.model, grant)
         engine = self._engines[model.id]
         check_capabilities(request, model, engine.capabilities)
+        permit = await self._admission.admit_completion(grant, model, is_job=is_job)
         request, shape = await plan_shape(request)
         images = await self._ingest.measure(request.image_references)
         image_tokens = sum(image.plan.image_tokens for image in images)
         text_tokens = await engine.count_text_tokens(build_prompt(request, ()))
         check_context(text_tokens=text_tokens, image_tokens=image_tokens, model=model)
         usage = Usage(text_tokens=text_tokens, image_tokens=image_tokens)
-        usage = replace(usage, cost_ticks=count_cost_ticks(usage, model.prices))
-        return CheckedRequest(request, shape, model, images, usage)
+        usage = replace(usage, cost_ticks=count_cost(usage, model.prices).total_ticks)
+        await permit.reserve(tokens=usage.prompt_tokens, cost_ticks=usage.cost_ticks, is_counted=is_job)
+        return CheckedRequest(request, shape, model, images, usage, permit)
 
-    async def _prepare(self, request: ChatRequest, grant: Grant) -> tuple[Model, Prompt, Usage, AnswerShape]:
+    async def _prepare(
+        self, request: ChatRequest, grant: Grant, *, is_job: bool
+    ) -> tuple[Model, Prompt, Usage, AnswerShape, Permit]:
         """Check, then decode. A function of its own, so that the encoded images are freed before the generation."""
-        checked = await self.check(request, grant)
+        checked = await self.check(request, grant, is_job=is_job)
         capabilities = self._engines[checked.model.id].capabilities
-        pictures = await self._ingest.prepare(
-            checked.images, team_id=grant.team_id, long_edge_px=capabilities.picture_long_edge_px
-        )
+        try:
+            pictures = await self._ingest.prepare(
+                checked.images, team_id=grant.team_id, long_edge_px=capabilities.picture_long_edge_px
+            )
+        except BaseException:
+            await asyncio.shield(checked.permit.close())
+            raise
         prompt = build_prompt(checked.request, pictures, asker=grant.key.id)
-        return checked.model, prompt, checked.usage, checked.shape
+        return checked.model, prompt, checked.usage, checked.shape, checked.permit
 
     async def _chunks(self, run: _Run, pieces: AsyncGenerator[tuple[int, Piece], None]) -> AsyncGenerator[Chunk, None]:
         """Turn pieces into chunks with usage counted up to each; settle once, whatever happens.
@@ -207,7 +233,11 @@ class Completions:
             status = CompletionStatus.CANCELLED
             raise
         finally:
-            await asyncio.shield(self._settle(run, status))
+            await asyncio.shield(self._end(run, status))
+
+    async def _end(self, run: _Run, status: CompletionStatus) -> None:
+        await self._settle(run, status)
+        await run.permit.close(tokens=run.usage.total_tokens if run.counted else 0)
 
     async def _settle(self, run: _Run, status: CompletionStatus) -> None:
         """Record the run's usage, unless that was done or no piece ever came."""
@@ -229,7 +259,7 @@ class Completions:
                 status=status,
                 at=self._now(),
                 usage=run.usage,
-                cost_ticks=run.usage.cost_ticks,
+                cost=count_cost(run.usage, run.model.prices),
                 client_ip=run.grant.client_ip,
             )
         )
@@ -247,6 +277,7 @@ class _Run:
     started: float
     n: int
     is_job: bool
+    permit: Permit
     counted: dict[int, tuple[int, int]] = field(default_factory=dict)  # choice -> completion, reasoning tokens
     finished: set[int] = field(default_factory=set)
     settled: bool = False
@@ -275,7 +306,7 @@ class _Run:
             reasoning_tokens=sum(r for _, r in self.counted.values()),
             cached_tokens=_cached_tokens(piece, self.usage),
         )
-        self.usage = replace(usage, cost_ticks=count_cost_ticks(usage, self.model.prices))
+        self.usage = replace(usage, cost_ticks=count_cost(usage, self.model.prices).total_ticks)
         return Chunk(
             index=index,
             usage=self.usage,

@@ -148,6 +148,7 @@ class Deferred:
     async def _pack(self, request: ChatRequest, grant: Grant) -> tuple[bytes, ...]:
         """Check and serialise. A function of its own, so that the images are held no longer than that."""
         checked = await self._completions.check(request, grant)
+        checked.permit.leave()
         return await asyncio.to_thread(pack_request, request, checked.images)
 
     def _job(self, request: ChatRequest, grant: Grant, size_bytes: int) -> Job:

@@ -16,11 +16,12 @@ from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
 from vitrail.domain.images import GeneratedImage, ImageGeneration, ImageRequest
 from vitrail.domain.keys import Grant
 from vitrail.domain.models import Model
-from vitrail.domain.settlement import CompletionStatus, Settlement, count_images_cost_ticks
+from vitrail.domain.settlement import CompletionStatus, Cost, Settlement, count_images_cost
 from vitrail.engines.image_base import DrawnImage
 from vitrail.engines.image_slots import ImageSlots
 from vitrail.engines.words import count_words
 from vitrail.ingest.sniff import sniff_image
+from vitrail.service.admission import Admission
 from vitrail.service.catalog import Catalog
 from vitrail.service.ledger import Ledger
 from vitrail.telemetry import Metrics
@@ -33,6 +34,7 @@ class ImageGenerations:
         self,
         *,
         catalog: Catalog,
+        admission: Admission,
         engines: Mapping[str, ImageSlots],
         ledger: Ledger,
         metrics: Metrics,
@@ -40,6 +42,7 @@ class ImageGenerations:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._catalog = catalog
+        self._admission = admission
         self._engines = engines
         self._ledger = ledger
         self._metrics = metrics
@@ -59,11 +62,16 @@ class ImageGenerations:
         self._ledger.check_room()
         model = self._catalog.resolve_image(request.model, grant)
         _check_prompt(request.prompt, model)
-        drawn = await self._engines[model.id].draw(request.prompt, n=request.n, asker=grant.key.id)
-        images = tuple(self._look_at(image, request, model) for image in drawn)
-        cost_ticks = count_images_cost_ticks(len(images), model.prices)
-        await asyncio.shield(self._settle(model, grant, cost_ticks))
-        return ImageGeneration(images=images, cost_ticks=cost_ticks)
+        permit = await self._admission.admit_completion(grant, model)
+        try:
+            await permit.reserve(tokens=0, cost_ticks=count_images_cost(request.n, model.prices).total_ticks)
+            drawn = await self._engines[model.id].draw(request.prompt, n=request.n, asker=grant.key.id)
+            images = tuple(self._look_at(image, request, model) for image in drawn)
+            cost = count_images_cost(len(images), model.prices)
+            await asyncio.shield(self._settle(model, grant, cost, len(images)))
+        finally:
+            await asyncio.shield(permit.close())
+        return ImageGeneration(images=images, cost_ticks=cost.total_ticks, allowance=permit.allowance)
 
     def _look_at(self, image: DrawnImage, request: ImageRequest, model: Model) -> GeneratedImage:
         """Return the image if its header is that of a JPEG or PNG; raises Unavailable, for it is no client's fault."""
@@ -74,9 +82,9 @@ class ImageGenerations:
             raise Unavailable from failure
         return GeneratedImage(image.data, header.format, image.revised_prompt or request.prompt)
 
-    async def _settle(self, model: Model, grant: Grant, cost_ticks: int) -> None:
+    async def _settle(self, model: Model, grant: Grant, cost: Cost, images: int) -> None:
         """Record the cost; images have no tokens."""
-        usage = Usage(text_tokens=0, image_tokens=0, cost_ticks=cost_ticks)
+        usage = Usage(text_tokens=0, image_tokens=0, cost_ticks=cost.total_ticks)
         self._metrics.observe_completion(model.id, CompletionStatus.FINISHED, usage, None)
         await self._ledger.settle(
             Settlement(
@@ -89,8 +97,9 @@ class ImageGenerations:
                 status=CompletionStatus.FINISHED,
                 at=self._now(),
                 usage=usage,
-                cost_ticks=cost_ticks,
+                cost=cost,
                 client_ip=grant.client_ip,
+                generated_images=images,
             )
         )
 

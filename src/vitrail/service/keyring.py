@@ -1,4 +1,7 @@
-"""Create, list, block and delete API keys; find the one a client sent. Called by admission and the command line."""
+"""Create, change, rotate and delete API keys; find the one a client sent.
+
+`find` and `note_used` are called by admission; the rest, which runs on the calling thread, by operators' surfaces.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,29 @@ import string
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from vitrail.domain.errors import NotFound
-from vitrail.domain.keys import ALLOW_ALL_ENDPOINTS, ALLOW_ALL_MODELS, KEY_PREFIX, ApiKey, hash_key, redact_key
+from vitrail.domain.errors import InvalidArgument, NotFound
+from vitrail.domain.keys import (
+    ALLOW_ALL_ENDPOINTS,
+    ALLOW_ALL_MODELS,
+    KEY_PREFIX,
+    ApiKey,
+    hash_key,
+    is_acl,
+    redact_key,
+)
+from vitrail.domain.limits import NO_LIMITS, Limits
+from vitrail.service.teams import DEFAULT_TEAM, find_or_make_team
 from vitrail.store import keys as sql
 from vitrail.store.database import Database
 
-DEFAULT_TEAM = "default"
+_OPERATOR = "operator"
+_LONGEST_NAME = 200
 _KEY_ALPHABET = string.ascii_letters + string.digits
 _KEY_LENGTH = 64
 _CACHED_KEYS = 4096
@@ -58,6 +72,7 @@ class Keyring:
         self._monotonic = monotonic
         self._now = now
         self._found: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
+        self._used_at: dict[str, datetime] = {}
 
     async def find(self, secret: str) -> ApiKey | None:
         """Return the key whose secret this is, at most `cache_seconds` stale."""
@@ -65,7 +80,8 @@ class Keyring:
         remembered = self._found.get(digest)
         if remembered and self._monotonic() - remembered[0] < self._options.cache_seconds:
             return remembered[1]
-        key = await self._database.read(lambda connection: sql.find_key(connection, digest))
+        now = self._now()
+        key = await self._database.read(lambda connection: sql.find_key(connection, digest, now=now))
         if key is None:
             self._found.pop(digest, None)
             return None
@@ -79,56 +95,137 @@ class Keyring:
         """Return the key with this id, as it is now."""
         return await self._database.read(lambda connection: sql.find_key_by_id(connection, key_id))
 
+    def note_used(self, key: ApiKey) -> None:
+        """Remember that a key was used now, until `write_last_used`."""
+        self._used_at[key.id] = self._now()
+
+    async def write_last_used(self) -> int:
+        """Write when keys were last used; return how many."""
+        used_at, self._used_at = self._used_at, {}
+        if used_at:
+            await self._database.write(lambda connection: sql.write_last_used(connection, used_at))
+        return len(used_at)
+
+    @property
+    def cache_seconds(self) -> float:
+        """Return after how many seconds every process knows of a change."""
+        return self._options.cache_seconds
+
     def count(self) -> int:
         """Return how many keys there are."""
         return self._database.run(sql.count_keys)
 
-    def create(self, *, name: str, team: str = DEFAULT_TEAM, acls: tuple[str, ...] = ()) -> NewKey:
-        """Make a key for a team (made too if it is new); without ACLs it may use every model and endpoint."""
-        secret = KEY_PREFIX + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(_KEY_LENGTH))
+    def create(
+        self,
+        *,
+        name: str,
+        team: str = DEFAULT_TEAM,
+        acls: tuple[str, ...] | None = None,
+        limits: Limits = NO_LIMITS,
+        expires_at: datetime | None = None,
+        by: str = _OPERATOR,
+    ) -> NewKey:
+        """Make a key for a team (by id or name; made too if it is new); without ACLs named it may use everything.
+
+        With an empty tuple of ACLs it can do nothing until it gets some. Raises InvalidArgument for a malformed one.
+        """
+        secret = _make_secret()
         now = self._now()
+        key = ApiKey(
+            id=str(uuid.uuid4()),
+            name=_checked_name(name),
+            team_id="",
+            user_id="",
+            redacted=redact_key(secret),
+            acls=(ALLOW_ALL_MODELS, ALLOW_ALL_ENDPOINTS) if acls is None else _checked_acls(acls),
+            created_at=now,
+            modified_at=now,
+            modified_by=by,
+            limits=limits,
+            expires_at=expires_at,
+        )
 
         def insert(connection: Connection) -> ApiKey:
-            team_id = sql.find_team(connection, team)
-            if team_id is None:
-                team_id = str(uuid.uuid4())
-                sql.insert_team(connection, team_id=team_id, name=team, now=now)
-            key = ApiKey(
-                id=str(uuid.uuid4()),
-                name=name,
-                team_id=team_id,
-                user_id=team_id,
-                redacted=redact_key(secret),
-                acls=acls or (ALLOW_ALL_MODELS, ALLOW_ALL_ENDPOINTS),
-                created_at=now,
-                modified_at=now,
-                modified_by=team_id,
-            )
-            sql.insert_key(connection, key, key_hash=hash_key(secret))
-            return key
+            team_id = find_or_make_team(connection, team, now=now)
+            owned = replace(key, team_id=team_id, user_id=team_id)
+            sql.insert_key(connection, owned, key_hash=hash_key(secret))
+            return owned
 
         return NewKey(secret=secret, key=self._database.run(insert))
 
-    def list(self) -> tuple[ApiKey, ...]:
-        """Return every key, oldest first."""
-        return self._database.run(sql.list_keys)
+    def list(
+        self, *, team_id: str | None = None, limit: int | None = None, after: tuple[int, str] | None = None
+    ) -> tuple[ApiKey, ...]:
+        """Return the keys of a team, or of all, oldest first; `after` is (milliseconds, id) of the last one seen."""
+        return self._database.run_read(lambda c: sql.list_keys(c, team_id=team_id, limit=limit, after=after))
+
+    def find_one(self, reference: str) -> ApiKey:
+        """Return the key with this id, name or redacted form; raises NotFound."""
+        return self._one(reference)
+
+    def update(self, key: ApiKey, *, by: str = _OPERATOR) -> ApiKey:
+        """Write name, ACLs, states, expiry and limits of a key as they are in `key`; raises NotFound."""
+        _checked_name(key.name)
+        _checked_acls(key.acls)
+        changed = replace(key, modified_at=self._now(), modified_by=by)
+        if not self._database.run(lambda connection: sql.update_key(connection, changed)):
+            raise _no_key(key.id)
+        self._forget(key.id)
+        return changed
 
     def block(self, reference: str, *, blocked: bool = True) -> ApiKey:
         """Block (or unblock) the key with this id, name or redacted form; raises NotFound."""
-        key = self._one(reference)
+        return self.update(replace(self._one(reference), blocked=blocked))
+
+    def rotate(self, reference: str, *, grace_seconds: float, by: str = _OPERATOR) -> NewKey:
+        """Give a key another secret; the one it has works for the grace longer. Raises NotFound."""
+        secret = _make_secret()
         now = self._now()
-        self._database.run(lambda c: sql.set_blocked(c, key.id, blocked=blocked, by="operator", now=now))
-        return key
+        changed = replace(self._one(reference), redacted=redact_key(secret), modified_at=now, modified_by=by)
+        until = now + timedelta(seconds=grace_seconds)
+        self._database.run(lambda c: sql.rotate_key(c, changed, key_hash=hash_key(secret), previous_until=until))
+        self._forget(changed.id)
+        return NewKey(secret=secret, key=changed)
 
     def delete(self, reference: str) -> ApiKey:
         """Delete the key with this id, name or redacted form; raises NotFound."""
         key = self._one(reference)
         self._database.run(lambda c: sql.delete_key(c, key.id))
+        self._forget(key.id)
         return key
+
+    def _forget(self, key_id: str) -> None:
+        """Look a key that was changed here up anew when it is sent next."""
+        for digest in [digest for digest, (_, key) in tuple(self._found.items()) if key.id == key_id]:
+            self._found.pop(digest, None)
 
     def _one(self, reference: str) -> ApiKey:
         found = [key for key in self.list() if reference in (key.id, key.redacted, key.name)]
         if len(found) == 1:
             return found[0]
-        what = "no API key" if not found else f"{len(found)} API keys"
-        raise NotFound(f"There is {what} with the id or name {reference!r}.", hint="See `vitrail keys list`.")
+        if not found:
+            raise _no_key(reference)
+        raise NotFound(f"There are {len(found)} API keys with the name {reference!r}.", hint="Use the id of one.")
+
+
+def _make_secret() -> str:
+    return KEY_PREFIX + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(_KEY_LENGTH))
+
+
+def _checked_name(name: str) -> str:
+    if not name.strip() or len(name) > _LONGEST_NAME:
+        raise InvalidArgument(f"A key's name has from 1 to {_LONGEST_NAME} characters.")
+    return name
+
+
+def _checked_acls(acls: tuple[str, ...]) -> tuple[str, ...]:
+    for text in acls:
+        if not is_acl(text):
+            raise InvalidArgument(
+                f"{text[:100]!r} is no ACL.", hint="Write `api-key:model:NAME` or `api-key:endpoint:NAME`; `*` is any."
+            )
+    return acls
+
+
+def _no_key(reference: str) -> NotFound:
+    return NotFound(f"There is no API key with the id or name {reference[:64]!r}.", hint="See `vitrail keys list`.")

@@ -1,17 +1,22 @@
-"""Write what completions used, each exactly once; keep rows while the database cannot be written, up to a bound."""
+"""Write what completions used, each exactly once, and let them be paid in the same transaction.
+
+Rows that cannot be written are kept, up to a bound, and tried again.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+import asyncio
+from collections.abc import Sequence
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from vitrail.domain.errors import Unavailable
 from vitrail.domain.settlement import Settlement
-from vitrail.store.completions import insert_settlement
+from vitrail.service.billing import Billing
+from vitrail.store.completions import insert_settlements
 from vitrail.store.database import Database
 
 
@@ -26,10 +31,13 @@ class LedgerOptions(BaseModel):
 class Ledger:
     """The usage of every completion. `settle` never raises: a row that cannot be written now waits in the spool."""
 
-    def __init__(self, database: Database, options: LedgerOptions) -> None:
+    def __init__(self, database: Database, options: LedgerOptions, *, billing: Billing) -> None:
         self._database = database
         self._options = options
-        self._spool: deque[Settlement] = deque()
+        self._billing = billing
+        self._spool: dict[str, Settlement] = {}  # by completion, oldest first
+        self._untried: set[str] = set()
+        self._turn = asyncio.Lock()
         self._log = structlog.get_logger("vitrail.ledger")
 
     def check_room(self) -> None:
@@ -38,27 +46,40 @@ class Ledger:
             raise Unavailable("The service is currently unavailable: usage cannot be recorded.", retry_after_seconds=10)
 
     async def settle(self, settlement: Settlement) -> None:
-        """Write one completion's usage, with whatever was left unwritten before it."""
-        self._spool.append(settlement)
-        await self.flush()
+        """Write one completion's usage, together with all that came while another was written."""
+        self._spool[settlement.completion_id] = settlement
+        self._untried.add(settlement.completion_id)
+        async with self._turn:
+            if settlement.completion_id in self._untried:
+                await self._write_spool()
 
-    async def flush(self) -> None:
-        """Write what is in the spool, oldest first."""
-        rows = list(self._spool)
+    async def flush(self) -> int:
+        """Write what could not be written before; return how many rows were."""
+        async with self._turn:
+            return await self._write_spool()
+
+    async def _write_spool(self) -> int:
+        rows = tuple(self._spool.values())
+        self._untried.clear()
+        if not rows:
+            return 0
         try:
-            await self._database.write(lambda connection: _insert_all(connection, rows))
+            await self._database.write(lambda connection: self._write_all(connection, rows))
         except SQLAlchemyError as error:
             self._log.error("usage not written", rows=len(rows), error=type(error).__name__)
-            return
+            return 0
         for row in rows:
-            if row in self._spool:
-                self._spool.remove(row)
+            del self._spool[row.completion_id]
+        return len(rows)
 
+    def _write_all(self, connection: Connection, rows: Sequence[Settlement]) -> None:
+        """Write rows that are not there yet and charge for them, one team after the other.
 
-def _insert_all(connection: Connection, rows: list[Settlement]) -> None:
-    for row in rows:
-        try:
-            with connection.begin_nested():
-                insert_settlement(connection, row)
-        except IntegrityError:
-            continue  # written before, by a flush that ran beside this one
+        Processes that write at the same time lock teams in the same order, so none waits for another in a circle.
+        """
+        by_team: dict[str, list[Settlement]] = {}
+        for row in sorted(rows, key=lambda row: (row.team_id, row.completion_id)):
+            by_team.setdefault(row.team_id, []).append(row)
+        for team_id, of_team in by_team.items():
+            new_ids = insert_settlements(connection, of_team)
+            self._billing.charge(connection, team_id, [row for row in of_team if row.completion_id in new_ids])

@@ -97,6 +97,11 @@ class Responses:
         if not await self._write(lambda c: sql.delete_response(c, response_id, team_id=grant.team_id, now=now)):
             raise _not_found(response_id)
 
+    async def sweep(self) -> int:
+        """Delete the responses of all teams that have expired; return how many."""
+        now = self._now()
+        return await self._database.write(lambda connection: sql.sweep_responses(connection, now=now))
+
     async def _load_turns(self, previous_id: str, grant: Grant) -> tuple[Message, ...]:
         """Return what was said up to and with an earlier response."""
         _check_id(previous_id, where="previous_response_id")
@@ -152,7 +157,7 @@ class Responses:
                 yield chunk
 
     async def _store(self, response: StoredResponse, grant: Grant) -> None:
-        """Write a response, and sweep those that have expired."""
+        """Write a response."""
         row = sql.ResponseRow(
             id=response.id,
             team_id=grant.team_id,
@@ -161,14 +166,7 @@ class Responses:
             expires_at=response.expires_at,
             data=await asyncio.to_thread(pack_response, response),
         )
-
-        now = self._now()
-
-        def write(connection: Connection) -> None:
-            sql.sweep_responses(connection, now=now)
-            sql.insert_response(connection, row)
-
-        await self._write(write)
+        await self._write(lambda connection: sql.insert_response(connection, row))
 
     async def _read(self, statement: Callable[[Connection], T]) -> T:
         return await self._answered(self._database.read(statement))

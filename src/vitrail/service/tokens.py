@@ -28,12 +28,13 @@ class TokenView:
 
 @dataclass(frozen=True, slots=True)
 class ImageTokens:
-    """What one image of a request is: its upright size, its tile plan and so its tokens."""
+    """What one image of a request is: its upright size, its EXIF orientation, its tile plan and so its tokens."""
 
     where: str
     format: ImageFormat
     width_px: int
     height_px: int
+    orientation: int
     plan: TilePlan
 
 
@@ -72,6 +73,7 @@ class Tokens:
                 format=image.format,
                 width_px=image.width_px,
                 height_px=image.height_px,
+                orientation=image.orientation,
                 plan=image.plan,
             )
             for image in await self._ingest.measure(request.image_references)

@@ -19,6 +19,8 @@ from vitrail.domain.errors import Unavailable
 
 T = TypeVar("T")
 
+_READS_ONLY = "vitrail_reads_only"
+
 
 class DatabaseOptions(BaseModel):
     """Where keys, usage and jobs are kept."""
@@ -39,17 +41,26 @@ class Database:
 
     def __init__(self, engine: Engine, *, readers: int) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(**{_READS_ONLY: True})
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="db-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="db-write")
 
     def run(self, statement: Callable[[Connection], T]) -> T:
-        """Run `statement` in one transaction, on the calling thread; for the command line."""
+        """Run `statement` in one transaction, on the calling thread; for the command line and operators' requests.
+
+        On SQLite no other writer comes between its statements; on Postgres it has to lock what it reads to change.
+        """
         with self._engine.begin() as connection:
+            return statement(connection)
+
+    def run_read(self, statement: Callable[[Connection], T]) -> T:
+        """Run a reading `statement` on the calling thread."""
+        with self._reading.begin() as connection:
             return statement(connection)
 
     async def read(self, statement: Callable[[Connection], T]) -> T:
         """Run a reading `statement` on a reader thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self.run, statement)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.run_read, statement)
 
     async def write(self, statement: Callable[[Connection], T]) -> T:
         """Run a writing `statement` in one transaction on the writer thread."""
@@ -75,6 +86,7 @@ def open_database(options: DatabaseOptions, *, data_dir: Path) -> Database:
     engine = create_engine(url, connect_args=connect_args, pool_pre_ping=not is_sqlite)
     if is_sqlite:
         event.listen(engine, "connect", _tune_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
     shown = make_url(url).render_as_string(hide_password=True)
     try:
         upgrade_schema(engine)
@@ -100,7 +112,14 @@ def upgrade_schema(engine: Engine, revision: str = "head") -> None:
 
 
 def _tune_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins no transactions of its own: `_begin_sqlite` does
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin a transaction; one that may write takes the lock at once, so what it reads stays true until it writes."""
+    reads_only = connection.get_execution_options().get(_READS_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

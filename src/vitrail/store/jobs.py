@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, 
 from sqlalchemy import delete as sql_delete
 
 from vitrail.domain.jobs import Job, JobState, Lease
-from vitrail.store.keys import from_ms, to_ms
 from vitrail.store.schema import job_parts, jobs
+from vitrail.store.times import from_ms, to_ms
 
 _UNDER_WAY = (JobState.PENDING, JobState.RUNNING)
 _ENDED = (JobState.FINISHED, JobState.FAILED)

@@ -1,36 +1,22 @@
-"""SQL of teams and API keys. Called by `service.keyring`; never sees a key itself, only its digest."""
+"""SQL of API keys. Called by `service.keyring`; never sees a key itself, only its digest."""
 
 from __future__ import annotations
 
+import hmac
 import json
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from sqlalchemy import delete as sql_delete
 
 from vitrail.domain.keys import ApiKey
+from vitrail.domain.limits import Limits
 from vitrail.store.schema import api_keys, teams
-
-
-def to_ms(moment: datetime) -> int:
-    """Return an aware time as UTC milliseconds since 1970."""
-    return int(moment.timestamp() * 1000)
-
-
-def from_ms(ms: int) -> datetime:
-    """Return UTC milliseconds since 1970 as an aware time."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-def find_team(connection: Connection, name: str) -> str | None:
-    """Return the id of the team called `name`."""
-    return connection.execute(select(teams.c.id).where(teams.c.name == name)).scalar()
-
-
-def insert_team(connection: Connection, *, team_id: str, name: str, now: datetime) -> None:
-    """Add a team."""
-    connection.execute(insert(teams).values(id=team_id, name=name, blocked=False, created_at_ms=to_ms(now)))
+from vitrail.store.teams import find_team_limits
+from vitrail.store.times import from_ms, to_ms
 
 
 def count_keys(connection: Connection) -> int:
@@ -55,35 +41,85 @@ def insert_key(connection: Connection, key: ApiKey, *, key_hash: str) -> None:
             modified_at_ms=to_ms(key.modified_at),
             modified_by=key.modified_by,
             expires_at_ms=to_ms(key.expires_at) if key.expires_at else None,
+            **_limit_columns(key.limits),
         )
     )
 
 
-def find_key(connection: Connection, key_hash: str) -> ApiKey | None:
-    """Return the key with this digest."""
-    row = connection.execute(_KEYS.where(api_keys.c.key_hash == key_hash)).first()
-    return _key(row) if row else None
+def find_key(connection: Connection, key_hash: str, *, now: datetime) -> ApiKey | None:
+    """Return the key with this digest, or with the digest that a rotation left valid for a while."""
+    is_previous = (api_keys.c.previous_hash == key_hash) & (api_keys.c.previous_until_ms > to_ms(now))
+    row = connection.execute(_KEYS.where(or_(api_keys.c.key_hash == key_hash, is_previous))).first()
+    if row is None or not any(hmac.compare_digest(key_hash, kept or "") for kept in (row.key_hash, row.previous_hash)):
+        return None
+    return replace(_key(row), team_limits=find_team_limits(connection, row.team_id))
 
 
 def find_key_by_id(connection: Connection, key_id: str) -> ApiKey | None:
     """Return the key with this id."""
     row = connection.execute(_KEYS.where(api_keys.c.id == key_id)).first()
-    return _key(row) if row else None
+    return replace(_key(row), team_limits=find_team_limits(connection, row.team_id)) if row else None
 
 
-def list_keys(connection: Connection) -> tuple[ApiKey, ...]:
-    """Return every key, oldest first."""
-    return tuple(_key(row) for row in connection.execute(_KEYS.order_by(api_keys.c.created_at_ms, api_keys.c.id)))
+def list_keys(
+    connection: Connection,
+    *,
+    team_id: str | None = None,
+    limit: int | None = None,
+    after: tuple[int, str] | None = None,
+) -> tuple[ApiKey, ...]:
+    """Return the keys of a team, or of all, oldest first; `after` is (milliseconds, id) of the last one seen."""
+    statement = _KEYS.order_by(api_keys.c.created_at_ms, api_keys.c.id).limit(limit)
+    if team_id is not None:
+        statement = statement.where(api_keys.c.team_id == team_id)
+    if after is not None:
+        at, key_id = after
+        same = (api_keys.c.created_at_ms == at) & (api_keys.c.id > key_id)
+        statement = statement.where(or_(api_keys.c.created_at_ms > at, same))
+    return tuple(_key(row) for row in connection.execute(statement))
 
 
-def set_blocked(connection: Connection, key_id: str, *, blocked: bool, by: str, now: datetime) -> bool:
-    """Block or unblock a key; tell whether there is such a key."""
+def update_key(connection: Connection, key: ApiKey) -> bool:
+    """Write name, ACLs, states, expiry and limits of a key; tell whether there is such a key."""
     done = connection.execute(
         update(api_keys)
-        .where(api_keys.c.id == key_id)
-        .values(blocked=blocked, modified_at_ms=to_ms(now), modified_by=by)
+        .where(api_keys.c.id == key.id)
+        .values(
+            name=key.name,
+            acls=json.dumps(key.acls),
+            blocked=key.blocked,
+            disabled=key.disabled,
+            expires_at_ms=to_ms(key.expires_at) if key.expires_at else None,
+            modified_at_ms=to_ms(key.modified_at),
+            modified_by=key.modified_by,
+            **_limit_columns(key.limits),
+        )
     )
     return done.rowcount == 1
+
+
+def rotate_key(connection: Connection, key: ApiKey, *, key_hash: str, previous_until: datetime) -> bool:
+    """Give a key another secret; the one it had works until then. Tell whether there is such a key."""
+    done = connection.execute(
+        update(api_keys)
+        .where(api_keys.c.id == key.id)
+        .values(
+            previous_hash=api_keys.c.key_hash,
+            previous_until_ms=to_ms(previous_until),
+            key_hash=key_hash,
+            redacted=key.redacted,
+            modified_at_ms=to_ms(key.modified_at),
+            modified_by=key.modified_by,
+        )
+    )
+    return done.rowcount == 1
+
+
+def write_last_used(connection: Connection, used_at: Mapping[str, datetime]) -> None:
+    """Write when keys were last used; never an earlier time than is there."""
+    for key_id, at in sorted(used_at.items()):
+        is_newer = or_(api_keys.c.last_used_at_ms.is_(None), api_keys.c.last_used_at_ms < to_ms(at))
+        connection.execute(update(api_keys).where(api_keys.c.id == key_id, is_newer).values(last_used_at_ms=to_ms(at)))
 
 
 def delete_key(connection: Connection, key_id: str) -> bool:
@@ -108,5 +144,15 @@ def _key(row: Row[Any]) -> ApiKey:
         blocked=row.blocked,
         disabled=row.disabled,
         expires_at=from_ms(row.expires_at_ms) if row.expires_at_ms is not None else None,
+        last_used_at=from_ms(row.last_used_at_ms) if row.last_used_at_ms is not None else None,
+        limits=Limits(row.requests_per_second, row.requests_per_minute, row.tokens_per_minute),
         team_blocked=row.team_blocked,
     )
+
+
+def _limit_columns(limits: Limits) -> dict[str, int | None]:
+    return {
+        "requests_per_second": limits.requests_per_second,
+        "requests_per_minute": limits.requests_per_minute,
+        "tokens_per_minute": limits.tokens_per_minute,
+    }

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, literal, select
 from sqlalchemy import delete as sql_delete
 
-from vitrail.store.keys import to_ms
 from vitrail.store.schema import responses
+from vitrail.store.times import to_ms
 
 
 @dataclass(frozen=True, slots=True)

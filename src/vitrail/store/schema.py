@@ -35,6 +35,19 @@ teams = Table(
     Column("name", Text, nullable=False),
     Column("blocked", Boolean, nullable=False, default=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("postpaid_limit_ticks", BigInteger, nullable=False, default=0),  # most debt of a month
+    Column("soft_limit_ticks", BigInteger),  # set by the team itself, below that of the operator
+)
+
+# Limits of a team for one model, or for every model that has no row of its own ("*"); null is the model's own limit.
+team_limits = Table(
+    "team_limits",
+    metadata,
+    Column("team_id", String(36), ForeignKey("teams.id"), primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("requests_per_second", Integer),
+    Column("requests_per_minute", Integer),
+    Column("tokens_per_minute", BigInteger),
 )
 
 api_keys = Table(
@@ -57,6 +70,23 @@ api_keys = Table(
     Column("requests_per_second", Integer),
     Column("requests_per_minute", Integer),
     Column("tokens_per_minute", BigInteger),
+    Column("previous_hash", String(64), unique=True),  # of the secret before the last rotation, while it still works
+    Column("previous_until_ms", BigInteger),
+)
+
+# Keys of the management API. No team: an operator's, for all teams.
+management_keys = Table(
+    "management_keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("team_id", String(36), ForeignKey("teams.id")),
+    Column("name", Text, nullable=False),
+    Column("key_hash", String(64), nullable=False, unique=True),
+    Column("redacted", Text, nullable=False),
+    Column("blocked", Boolean, nullable=False, default=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("last_used_at_ms", BigInteger),
 )
 
 completions = Table(
@@ -77,7 +107,59 @@ completions = Table(
     Column("reasoning_tokens", BigInteger, nullable=False),
     Column("cost_ticks", BigInteger, nullable=False),
     Column("client_ip", Text),
+    # What the cost is made of. All zero beside a cost: a row of before these columns.
+    Column("text_ticks", BigInteger, nullable=False, default=0),
+    Column("image_ticks", BigInteger, nullable=False, default=0),
+    Column("cached_ticks", BigInteger, nullable=False, default=0),
+    Column("completion_ticks", BigInteger, nullable=False, default=0),
+    Column("reasoning_ticks", BigInteger, nullable=False, default=0),
+    Column("generated_image_ticks", BigInteger, nullable=False, default=0),
+    Column("generated_images", Integer, nullable=False, default=0),
     Index("ix_completions_team_created", "team_id", "created_at_ms"),
+)
+
+# Every movement of money, written once and never changed; what a team has is the sum of its rows.
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("team_id", String(36), ForeignKey("teams.id"), nullable=False),
+    Column("kind", Text, nullable=False),  # an EntryKind
+    Column("free_ticks", BigInteger, nullable=False),
+    Column("prepaid_ticks", BigInteger, nullable=False),
+    Column("postpaid_ticks", BigInteger, nullable=False),
+    Column("postpaid_month", Integer, nullable=False),  # YYYYMM, UTC: whose debt it is; the month of the entry
+    Column("grants", Text, nullable=False),  # JSON: credit grant -> its part of free_ticks
+    Column("completion_id", String(36), unique=True),  # of a spend
+    Column("refunds_id", String(36), unique=True),  # of a refund: the entry that it takes back
+    Column("request_id", String(36)),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Index("ix_ledger_entries_team_created", "team_id", "created_at_ms"),
+)
+
+# What the ledger sums up to, kept beside it so that admission need not add; `audit` compares the two.
+balances = Table(
+    "balances",
+    metadata,
+    Column("team_id", String(36), ForeignKey("teams.id"), primary_key=True),
+    Column("prepaid_ticks", BigInteger, nullable=False),
+    Column("postpaid_month", Integer, nullable=False),  # YYYYMM, UTC
+    Column("postpaid_ticks", BigInteger, nullable=False),  # debt of that month
+)
+
+credit_grants = Table(
+    "credit_grants",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("team_id", String(36), ForeignKey("teams.id"), nullable=False),
+    Column("amount_ticks", BigInteger, nullable=False),
+    Column("left_ticks", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("note", Text, nullable=False),
+    Index("ix_credit_grants_team_left", "team_id", "left_ticks"),
 )
 
 jobs = Table(

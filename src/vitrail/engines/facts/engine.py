@@ -16,6 +16,8 @@ from pathlib import Path
 
 from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Unavailable
+from vitrail.domain.perception import Perceived
+from vitrail.domain.pictures import PreparedImage
 from vitrail.engines.base import Capabilities, Engine, Health, Piece, Prompt, Token
 from vitrail.engines.facts.answers import Case, answer_in_words, open_case
 from vitrail.engines.facts.ask import Answer
@@ -23,6 +25,7 @@ from vitrail.engines.facts.conversation import without_pictures
 from vitrail.engines.facts.delivery import deliver
 from vitrail.engines.facts.options import FactsOptions
 from vitrail.engines.facts.parts import split_prompt
+from vitrail.engines.facts.perceived import render_sheet
 from vitrail.engines.facts.room import check_room
 from vitrail.engines.facts.structured import answer_in_json
 from vitrail.engines.facts.worker import Perception
@@ -47,6 +50,7 @@ class FactsEngine:
         theirs = self._language.capabilities
         return Capabilities(
             images=True,
+            perception=True,
             structured=theirs.structured,
             tools=theirs.tools,
             picture_long_edge_px=self._options.picture_long_edge_px,
@@ -85,6 +89,10 @@ class FactsEngine:
     async def tokenize(self, text: str) -> tuple[Token, ...]:
         """Return the tokens of the language engine."""
         return await self._language.tokenize(text)
+
+    async def perceive(self, image: PreparedImage, *, asker: str = "") -> Perceived:
+        """Return the facts of a picture, the same that answers rest on."""
+        return render_sheet(await self._perception.look(image))
 
     async def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """Yield one answer; see the module for when it streams and when it is held back."""

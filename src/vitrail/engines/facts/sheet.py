@@ -132,6 +132,7 @@ class Code:
     format: str
     text: str
     confidence: float = 1.0
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)

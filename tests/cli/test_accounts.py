@@ -1,0 +1,142 @@
+"""`vitrail teams`, `keys` and `credits`: what an operator does from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from vitrail.cli.credits import dollars, parse_dollars
+from vitrail.cli.program import build_program
+from vitrail.domain.errors import InvalidArgument, NotFound
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(build_program(), list(words), catch_exceptions=False)
+
+
+def rows(result: Result) -> list[dict[str, object]]:
+    return json.loads(result.stdout)
+
+
+@given(st.integers(0, 10**17))
+def test_dollars_are_read_back_to_the_tick(ticks: int) -> None:
+    """What is shown of an amount is the whole amount."""
+    assert parse_dollars(dollars(ticks), may_be_zero=True) == ticks
+
+
+@pytest.mark.parametrize("text", ["", "five", "-1", "0", "NaN", "1e400", "0.00000000001", "Infinity"])
+def test_what_is_no_amount_is_refused(run: Run, text: str) -> None:
+    """Status 2, with what to write."""
+    run("teams", "create", "acme")
+    result = run("credits", "buy", "acme", "--", text)
+    assert result.exit_code == 2
+    assert "amount" in result.stderr or "Missing" in result.stderr
+
+
+def test_money_of_a_team_from_grant_to_audit(run: Run) -> None:
+    """Given, bought and corrected amounts show in list, entries and balance, and the audit agrees."""
+    run("teams", "create", "acme")
+    run("credits", "grant", "acme", "5", "--expires", "30d", "--note", "welcome")
+    run("credits", "buy", "acme", "25.50")
+    run("credits", "correct", "acme", "--", "-0.50")
+    run("teams", "limit", "acme", "--postpaid", "100")
+    (team,) = rows(run("teams", "list", "--json"))
+    assert (team["free"], team["prepaid"], team["owed"], team["limit"]) == ("$5.00", "$25.00", "$0.00", "$100.00")
+    (grant,) = rows(run("credits", "list", "acme", "--json"))
+    assert (grant["left"], grant["note"]) == ("$5.00", "welcome")
+    assert [e["kind"] for e in rows(run("credits", "entries", "acme", "--json"))] == ["manual", "purchase", "grant"]
+    audit = run("credits", "audit")
+    assert (audit.exit_code, audit.stdout) == (0, "1 teams, 0 differences.\n")
+
+
+def test_a_difference_is_status_1(run: Run, tmp_path: Path) -> None:
+    """A balance that somebody edited is named by the audit."""
+    import sqlite3
+
+    run("teams", "create", "acme")
+    run("credits", "buy", "acme", "1")
+    with sqlite3.connect(tmp_path / ".vitrail" / "vitrail.db") as connection:
+        connection.execute("UPDATE balances SET prepaid_ticks = 7")
+    connection.close()
+    audit = run("credits", "audit", "--json")
+    assert audit.exit_code == 1
+    assert [(d["what"], d["kept_ticks"], d["ledger_ticks"]) for d in rows(audit)] == [("prepaid credits", 7, 10**10)]
+
+
+def test_limits_of_a_team_and_a_model_are_set_and_taken_away(run: Run) -> None:
+    """Shown by model; none named takes them away."""
+    run("teams", "create", "acme")
+    run("teams", "limit", "acme", "--qpm", "60", "--tpm", "16000")
+    run("teams", "limit", "acme", "--model", "m", "--qps", "2")
+    assert rows(run("teams", "limits", "acme", "--json")) == [
+        {"model": "*", "qps": None, "qpm": 60, "tpm": 16000},
+        {"model": "m", "qps": 2, "qpm": None, "tpm": None},
+    ]
+    run("teams", "limit", "acme", "--model", "m")
+    assert [row["model"] for row in rows(run("teams", "limits", "acme", "--json"))] == ["*"]
+
+
+def test_a_key_is_made_with_acls_and_limits_changed_and_rotated(run: Run) -> None:
+    """What is not named stays as it is; a rotated key keeps its id."""
+    made = json.loads(
+        run(
+            "keys", "create", "--name", "ci", "--acl", "api-key:model:m", "--qpm", "9", "--expires", "7d", "--json"
+        ).stdout
+    )
+    run("keys", "update", "ci", "--tpm", "100", "--acl", "api-key:endpoint:chat")
+    rotated = json.loads(run("keys", "rotate", "ci", "--grace", "1h", "--json").stdout)
+    (row,) = rows(run("keys", "list", "--json"))
+    assert (row["qpm"], row["tpm"], row["acls"]) == (9, 100, ["api-key:endpoint:chat"])
+    assert row["expires"] is not None
+    assert rotated["id"] == made["id"] and rotated["api_key"] != made["api_key"]
+    run("keys", "update", "ci", "--no-limits")
+    assert rows(run("keys", "list", "--json"))[0]["qpm"] is None
+
+
+def test_a_malformed_acl_makes_no_key(run: Run) -> None:
+    """The text says how ACLs are written."""
+    with pytest.raises(InvalidArgument, match="api-key:model:NAME"):
+        run("keys", "create", "--name", "ci", "--acl", "chat")
+    assert rows(run("keys", "list", "--json")) == []
+
+
+def test_management_keys_are_apart(run: Run) -> None:
+    """Made for all teams or for one; not among the API keys."""
+    secret = run("keys", "create", "--management", "--name", "op").stdout.strip()
+    assert secret.startswith("xai-token-")
+    run("teams", "create", "acme")
+    run("keys", "create", "--management", "--name", "admin", "--team", "acme")
+    assert rows(run("keys", "list", "--json")) == []
+    listed = rows(run("keys", "list", "--management", "--json"))
+    assert [row["name"] for row in listed] == ["op", "admin"] and listed[0]["team_id"] == "all teams"
+    run("keys", "delete", "op", "--management")
+    assert len(rows(run("keys", "list", "--management", "--json"))) == 1
+    assert run("keys", "create", "--management", "--name", "x", "--qps", "1").exit_code == 2
+
+
+def test_an_unknown_team_is_named(run: Run) -> None:
+    """Nothing is given to nobody."""
+    with pytest.raises(NotFound, match="no team 'nobody'"):
+        run("credits", "buy", "nobody", "1")
+
+
+def test_the_tables_are_for_people(run: Run) -> None:
+    """Without --json there are tables with names, states and money."""
+    run("teams", "create", "acme")
+    run("keys", "create", "--name", "ci", "--team", "acme")
+    run("teams", "block", "acme")
+    assert "blocked" in run("teams", "list").stdout
+    run("teams", "unblock", "acme")
+    assert "active" in run("teams", "list").stdout
+    assert "ci" in run("keys", "list").stdout
