@@ -101,6 +101,7 @@ $(CONSOLE)/node_modules/.installed: $(CONSOLE)/package-lock.json $(CONSOLE)/pack
 	@.venv-vllm/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r tests/vllm/requirements.txt
 	@.venv-vllm/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes torchaudio torchcodec
 	@.venv-vllm/bin/python tests/vllm/fit_environment.py
+	@touch $@
 
 $(NPM)/node_modules/.live: $(NPM)/package-lock.json $(NPM)/package.json
 	@command -v npm >/dev/null || (echo "make live needs Node.js 20 or newer with npm; on Debian: apt-get install nodejs npm" >&2; exit 1)

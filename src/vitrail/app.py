@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import assert_never, cast
 
 from vitrail.domain.errors import Unavailable
-from vitrail.engines.base import Engine
+from vitrail.engines.base import Engine, Restarting
 from vitrail.engines.image_slots import ImageSlots
 from vitrail.engines.llama.engine import LlamaEngine
 from vitrail.engines.llama.memory import plan_memory, read_available_bytes
@@ -98,6 +98,8 @@ async def open_runtime(
                 continue
             engines[entry.id] = await _start_engine(entry, settings, stack, log)
             metrics.watch_slots(entry.id, engines[entry.id])
+            if isinstance(engine := engines[entry.id].engine, Restarting):
+                metrics.watch_restarts(entry.id, engine)
         desk = _script_desk(settings, engines, log)
         limits = RateLimits(settings.rate_limits)
         stack.push_async_callback(limits.close)

@@ -67,12 +67,12 @@ class OpenAIClient:
         """Drop every connection."""
         await self._session.close()
 
-    async def call(self, method: str, path: str, body: object = None) -> Any:
-        """Return the JSON answer of a small call; raises the Failure that fits."""
+    async def call(self, method: str, path: str, body: object = None, *, seconds: float | None = None) -> Any:
+        """Return the JSON answer of a small call, within `seconds` if given; raises the Failure that fits."""
         data = None if body is None else BytesIO(msgspec.json.encode(body))
         url = self._base_url + path
         with self._translated():
-            async with asyncio.timeout(self._patience.call_seconds):
+            async with asyncio.timeout(seconds or self._patience.call_seconds):
                 async with self._session.request(
                     method, url, data=data, headers=JSON_HEADERS, allow_redirects=False
                 ) as response:
