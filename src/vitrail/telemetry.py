@@ -85,7 +85,11 @@ class Metrics:
         self._slots = Gauge(
             "vitrail_slots", "Generations by model and state.", ["model", "state"], registry=self.registry
         )
-
+        self._engine_prompt_tokens = self._counter(
+            "vitrail_engine_prompt_tokens",
+            "Prompt tokens that engines used by their own count, pictures included.",
+            "model",
+        )
         self._restarts = Gauge(
             "vitrail_engine_restarts",
             "Restarts of a model's engine process since the server started.",
@@ -114,6 +118,10 @@ class Metrics:
             self._tokens.labels(model, kind).inc(tokens)
         if first_piece_ms is not None:
             self._first_piece_seconds.labels(model).observe(first_piece_ms / 1000)
+
+    def observe_engine_prompt(self, model: str, tokens: int) -> None:
+        """Count what an engine used of a prompt by its own count, beside what the tile plan bills."""
+        self._engine_prompt_tokens.labels(model).inc(tokens)
 
     def watch_slots(self, model: str, slots: SlotCounts) -> None:
         """Show how many generations of a model run and wait, read at every scrape."""

@@ -20,7 +20,7 @@ MODEL = "tiny-internvl"
 KEY = "key-of-the-tests"
 READY_SECONDS = 300.0
 ENVIRONMENT = {
-    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; by default most of the memory
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
     "OMP_WAIT_POLICY": "passive",  # spinning threads starve whatever shares the cores
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
