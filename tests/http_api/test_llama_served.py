@@ -1,7 +1,9 @@
-"""A real server whose llama.cpp process is killed under it: what clients, /readyz and /metrics are told."""
+"""A real server on llama.cpp: what it counts, and what everybody is told when its process is killed."""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import signal
@@ -14,6 +16,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
+from PIL import Image
 
 from vitrail.testing.server import start_server
 
@@ -84,15 +87,37 @@ def _parent(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
 
 
-def read_restarts(server):
-    """The restarts that /metrics shows."""
+def read_metric(server, name):
+    """A number of the model in /metrics, 0 while there is none."""
     lines = fetch(server, "/metrics")[1].splitlines()
-    return float(next(line for line in lines if line.startswith('vitrail_engine_restarts{model="tiny"}')).split()[-1])
+    return next((float(line.split()[-1]) for line in lines if line.startswith(f'{name}{{model="tiny"}}')), 0.0)
+
+
+def ask_about(server, width_px, height_px):
+    """The billed image tokens of a question about a picture, and the prompt tokens that the engine itself used."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (width_px, height_px), "red").save(buffer, "JPEG")
+    url = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    picture = {"type": "image_url", "image_url": {"url": url, "detail": "high"}}
+    messages = [{"role": "user", "content": [picture, {"type": "text", "text": "What?"}]}]
+    before = read_metric(server, "vitrail_engine_prompt_tokens_total")
+    status, text = fetch(server, "/v1/chat/completions", {"model": "tiny", "messages": messages, "max_tokens": 2})
+    assert status == 200
+    used = read_metric(server, "vitrail_engine_prompt_tokens_total") - before
+    return json.loads(text)["usage"]["prompt_tokens_details"]["image_tokens"], used
+
+
+@pytest.mark.parametrize(("size", "tiles"), [((1344, 896), 7), ((2688, 1792), 7), ((3464, 3464), 5), ((896, 448), 3)])
+def test_the_engine_sees_the_fitted_picture_and_its_own_count_is_exported(server, size, tiles):
+    """Whatever the client sent, llama.cpp cuts the picture as the tile plan did; /metrics has what it used."""
+    billed, used = ask_about(server, *size)
+    assert billed == 256 * tiles
+    assert 256 * tiles + 2 < used < 256 * tiles + 60
 
 
 def test_m04_a_killed_engine_fails_what_is_in_flight_and_is_back_by_itself(server):
     """M04 an error event in the stream, 503 for the plain answer and for new ones; then ready again, and counted."""
-    assert (fetch(server, "/readyz")[0], read_restarts(server)) == (200, 0)
+    assert (fetch(server, "/readyz")[0], read_metric(server, "vitrail_engine_restarts")) == (200, 0)
     request = urllib.request.Request(
         f"{server.base_url}/chat/completions",
         data=json.dumps({**STORY, "stream": True}).encode(),
@@ -116,4 +141,4 @@ def test_m04_a_killed_engine_fails_what_is_in_flight_and_is_back_by_itself(serve
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert fetch(server, "/v1/chat/completions", {**STORY, "max_tokens": 4})[0] == 200
-    assert read_restarts(server) == 1
+    assert read_metric(server, "vitrail_engine_restarts") == 1
