@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import assert_never, cast
+from typing import TYPE_CHECKING, assert_never, cast
 
 from vitrail.domain.errors import Unavailable
 from vitrail.engines.base import Engine, Restarting
@@ -23,7 +23,6 @@ from vitrail.engines.slots import Slots, SlotsOptions
 from vitrail.engines.upstream_images import UpstreamImages
 from vitrail.engines.weights import ModelFiles, WeightsStore, WeightsUnavailable
 from vitrail.engines.weights_progress import PullProgress
-from vitrail.http_api.services import Management, Services
 from vitrail.ingest.fetch import Fetcher
 from vitrail.ingest.prepare import Ingest
 from vitrail.ingest.workers import DecodeWorkers
@@ -45,12 +44,16 @@ from vitrail.service.perception import Perceptions
 from vitrail.service.rate_limits import RateLimits
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk, Scripted
+from vitrail.service.services import Management, Services
 from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
 from vitrail.service.usage import Usage
 from vitrail.settings import ModelEntry, RecordingOptions, Settings, SettingsError
 from vitrail.store.database import Database, open_database
 from vitrail.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from vitrail.grpc_api.serving import GrpcServer
 
 _USAGE_SECONDS, _LAST_USE_SECONDS, _SWEEP_SECONDS = 5.0, 10.0, 300.0
 
@@ -111,6 +114,26 @@ async def open_runtime(
         runtime.jobs.start()
         stack.push_async_callback(runtime.jobs.close)
         yield runtime
+
+
+@asynccontextmanager
+async def open_grpc(settings: Settings, services: Services) -> AsyncIterator[GrpcServer | None]:
+    """Serve gRPC while the block runs, where a port is set for it; raises SettingsError where that cannot be done."""
+    if settings.grpc.port is None:
+        yield None
+        return
+    try:  # imported here, since the extra need not be installed
+        from vitrail.grpc_api.serving import GrpcNotServed, serve_grpc
+    except ImportError as error:
+        raise SettingsError(
+            f"gRPC needs packages that are not installed ({error.name}): pip install 'vitrail[grpc]'."
+        ) from error
+    async with AsyncExitStack() as stack:
+        try:
+            server = await stack.enter_async_context(serve_grpc(services, settings.grpc, settings.http))
+        except GrpcNotServed as error:
+            raise SettingsError(str(error)) from error
+        yield server
 
 
 def make_data_dir(settings: Settings) -> None:

@@ -24,6 +24,7 @@ from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.slots import SlotsOptions
 from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.engines.weights import WeightsOptions
+from vitrail.grpc_api.options import GrpcOptions
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.serving import ServerOptions
 from vitrail.ingest.fetch import FetchOptions
@@ -128,6 +129,7 @@ class Settings(BaseModel):
     data_dir: Path = Field(Path(".vitrail"), description="Folder of the database and the weights.")
     http: HttpOptions = HttpOptions()
     server: ServerOptions = ServerOptions()
+    grpc: GrpcOptions = GrpcOptions()
     log: LogOptions = LogOptions()
     database: DatabaseOptions = DatabaseOptions()
     keys: KeyringOptions = KeyringOptions()

@@ -63,6 +63,20 @@ async def test_a_paged_list_shows_how_to_ask_for_a_page(surface):
     assert {name: asked for name, asked in queries.items() if asked} == pages
 
 
+async def test_the_consoles_statuses_are_documented(surface):
+    """Its address leads on to its files; a file may be missing, or be the one that the browser has."""
+    document = (await surface.client.get("/openapi.json")).json()
+    address, file = (document["paths"][path]["get"]["responses"] for path in ("/console", "/console/{file}"))
+    page = await surface.client.get("/console/index.html")
+    known = {"if-none-match": page.headers["etag"]}
+    again = await surface.client.get("/console/index.html", headers=known)
+    missing = await surface.client.get("/console/nothing.html")
+    led = await surface.client.get("/console", follow_redirects=False)
+    assert (page.status_code, again.status_code, missing.status_code, led.status_code) == (200, 304, 404, 307)
+    assert {"200", "304", "404"} < file.keys()
+    assert "307" in address and "200" not in address
+
+
 async def test_an_image_url_is_documented_as_a_string(surface):
     """What is decoded as a raw view is still shown as what clients send."""
     schemas = (await surface.client.get("/openapi.json")).json()["components"]["schemas"]

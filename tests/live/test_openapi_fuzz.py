@@ -28,6 +28,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks
 
 from tests.fixtures.image_maker import ImageMaker, image_file
+from vitrail.http_api.console import read_console
 from vitrail.http_api.management_routes import MANAGEMENT_ROUTES
 from vitrail.http_api.openapi import build_openapi
 from vitrail.http_api.routes import KEYED_ROUTES, OPEN_ROUTES, SCRIPTED_ROUTES
@@ -41,6 +42,12 @@ JPEG = b64encode(image_file()).decode()
 URLS = [f"data:image/jpeg;base64,{JPEG}", f"http://{CLOSED}/a.jpg", "https://example.com/a.jpg", "data:,"]
 TIMES = ["2100-01-31T00:00:00Z", "2100-01-31", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
 AMOUNTS = [{"val": "1"}, {"val": None, "ticks": 10**17}, {"ticks": "0"}, {"val": 10**17}, {"val": "-1"}, {}]
+RANGES = [
+    {"startTime": f"{start} 00:00:00", "endTime": f"{end} 00:00:00", "timezone": zone}
+    for start, end in (("2026-01-30", "2026-02-02"), ("0001-01-01", "0001-01-03"), ("9999-12-29", "9999-12-31"))
+    for zone in ("", "Asia/Tokyo", "America/Lima", "../UTC")
+]
+USAGE = {"timeUnit": "TIME_UNIT_DAY", "values": [{"name": "usd"}], "groupBy": ["model"], "filters": ["NOT model:x"]}
 ACLS = ["api-key:model:*", "api-key:endpoint:chat"]
 BODIES_WITH_MODEL = (
     "ChatCompletionRequest",
@@ -67,6 +74,8 @@ MORE: dict[str, list[Any]] = {  # what is tried beside what chance finds
     "UpdateApiKey.fieldMask": ["name", "acls,disabled", "qps,qpm,tpm", "expireTime", "name,nothing"],
     "TopUp.amount": AMOUNTS,
     "GiveCredits.amount": AMOUNTS,
+    "UsageAsked.analyticsRequest": [{**USAGE, "timeRange": span} for span in RANGES],
+    "AnalyticsRequest.timeRange": RANGES,
 }
 DOCUMENT = json.loads(build_openapi((*KEYED_ROUTES, *MANAGEMENT_ROUTES, *SCRIPTED_ROUTES, *OPEN_ROUTES)))
 COMMON = {"messages": [{"role": "user", "content": "Hello"}], "model": MODEL}
@@ -92,18 +101,20 @@ def _narrowed(document: dict[str, Any]) -> dict[str, Any]:
             del operation["security"]
             for parameter in operation.get("parameters", []):
                 if parameter["in"] == "path":
-                    parameter["schema"] = {"enum": [f"new-{parameter['name']}"]}
+                    is_file = parameter["name"] == "file"
+                    parameter["schema"] = {"enum": list(read_console()) if is_file else [f"new-{parameter['name']}"]}
     return narrow
 
 
 CONFIG = {
     "checks": {
         # 422 would be drift: the document has to say of each shape whether it is taken. Not all values fit together.
-        "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "404", "412"]},
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", "400", "404", "412"]},
         "negative_data_rejection": {"expected-statuses": ["400", "401", "404", "405", "412", "413", "415", "422"]},
     }
 }
 schema = schemathesis.openapi.from_dict(_narrowed(DOCUMENT), config=SchemathesisConfig.from_dict(CONFIG))
+schema = schema.exclude(method="POST", path="/v1/perception")  # takes a chat body; scripted models perceive nothing
 
 
 @schema.hook
@@ -202,16 +213,16 @@ def tally() -> Iterator[Counter[str]]:
     answers: Counter[str] = Counter()
     yield answers
     is_unpaid = any("/refunds" in answer for answer in answers)  # nothing is: money is for tests that know sums
-    assert is_unpaid or any(answer.startswith("2") for answer in answers), answers
+    assert is_unpaid or any(answer[0] in "23" for answer in answers), answers
 
 
 @schema.parametrize()
-@settings(max_examples=30, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 def test_answers_are_as_documented(case: schemathesis.Case, target: Target, tally: Counter[str]) -> None:
     """No 5xx, no status, media type or shape that is not documented; what the document allows is never misshapen."""
     target.make_real(case)
     headers = target.headers(case.operation.path)
-    answer = case.call(target.url, target.session, headers)
+    answer = case.call(target.url, target.session, headers, allow_redirects=False)
     tally[f"{answer.status_code} {case.operation.label}"] += 1
     is_stream = answer.headers["content-type"][0].startswith("text/event-stream") if answer.content else False
     if is_stream:

@@ -52,6 +52,7 @@ class UpstreamEngine:
         self._base_url = base_url.rstrip("/")
         self._model = model
         self._key = key
+        self._kind = kind
         self._dialect = DIALECTS[kind]
         self._sleep = sleep
         self._breaker = Breaker(
@@ -70,8 +71,8 @@ class UpstreamEngine:
 
     @property
     def fingerprint(self) -> str:
-        """Return text over address, model and how pictures are sent; changes over there cannot be seen from here."""
-        seen = json.dumps([self._base_url, self._model, self._options.picture_format.value])
+        """Return text over address, model and how it is asked; changes over there cannot be seen from here."""
+        seen = json.dumps([self._base_url, self._model, self._options.picture_format.value, self._kind.value])
         return f"upstream-{hashlib.sha256(seen.encode()).hexdigest()[:16]}"
 
     async def start(self) -> None:

@@ -54,8 +54,11 @@ _STREAMS: dict[str, tuple[type[msgspec.Struct], ...]] = {
 }
 _OF_IDS = {404: "No such id, or none that this key may see."}
 _OF_MODELS = {404: "No such model, or none that this key may use."}
+_OF_FILES = {404: "The console has no such file."}
 _OF_DEFERRED = {404: "No such deferred completion, or it was fetched before."}
 _PENDING = {"202": {"description": "Not ended yet; the body is empty."}}
+_UNCHANGED = {"304": {"description": "The same as `If-None-Match` names."}}
+_ELSEWHERE = {"307": {"description": "It is where `Location` leads."}}
 
 
 @functools.cache
@@ -97,8 +100,9 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.answer.__name__,
         "summary": (inspect.getdoc(route.answer) or "").partition("\n")[0],
-        "responses": {"200": _success(route)}
+        "responses": (_ELSEWHERE if route.path == "/console" else {"200": _success(route)})
         | (_PENDING if _is_deferred(route) else {})
+        | (_UNCHANGED if "{file" in route.path else {})
         | {str(status): _refusal(route, why) for status, why in sorted(_refusals(route).items())},
         "security": _security(route),
     }
@@ -139,6 +143,8 @@ def _success(route: Route) -> dict[str, Any]:
 def _refusals(route: Route) -> dict[int, str]:
     """Return the statuses that a route may refuse with, and why."""
     refusals = dict(_OF_EVERY_ROUTE)
+    if "{file" in route.path:
+        refusals |= _OF_FILES
     if route.path == "/readyz":
         refusals |= {503: "Not ready; the body names the parts."}
     if isinstance(route, KeyedRoute):

@@ -16,16 +16,9 @@ from vitrail.http_api import wire_anthropic as wire
 from vitrail.http_api import wire_chat
 from vitrail.http_api.json_body import decode_body, decode_object_text, decode_text, mismatch
 from vitrail.http_api.options import HttpOptions
-from vitrail.http_api.parse_chat import (
-    INT32_MAX,
-    check_tool_count,
-    parse_function,
-    parse_schema,
-    parse_stop,
-    parse_tool_choice,
-    within,
-)
+from vitrail.http_api.parse_chat import parse_function, parse_schema, parse_stop, parse_tool_choice
 from vitrail.http_api.parse_turns import Part, Turns
+from vitrail.service.arguments import INT32_MAX, check_tool_count, within
 
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
 
