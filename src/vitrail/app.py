@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, assert_never, cast
 from vitrail.domain.errors import Unavailable
 from vitrail.engines.base import Engine, Restarting
 from vitrail.engines.image_slots import ImageSlots
-from vitrail.engines.llama.engine import LlamaEngine
 from vitrail.engines.llama.memory import plan_memory, read_available_bytes
-from vitrail.engines.llama.trial import Trial, try_model
+from vitrail.engines.llama.trial import ProcessEngine, Trial, try_model
 from vitrail.engines.registry import make_engine
 from vitrail.engines.request_log import RequestLog
 from vitrail.engines.slots import Slots, SlotsOptions
@@ -308,7 +307,8 @@ async def check_model(files: ModelFiles, settings: Settings, *, seconds: float) 
     check = ModelCheck(needed_bytes=needed_bytes, available_bytes=read_available_bytes(), trial=None)
     if not check.fits:
         return check
-    return replace(check, trial=await try_model(LlamaEngine(options, files.gguf, files.mmproj), seconds=seconds))
+    engine = cast("ProcessEngine", make_engine("llama", options, files.gguf, files.mmproj))
+    return replace(check, trial=await try_model(engine, seconds=seconds))
 
 
 def describe_models(runtime: Runtime) -> tuple[str, ...]:

@@ -10,16 +10,25 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Protocol
 
 from vitrail.domain.chat import Role, Sampling, TextPart
 from vitrail.domain.pictures import TILE_PX, TOKENS_PER_TILE, Picture, PreparedImage, TilePlan
-from vitrail.engines.base import FinishPiece, Prompt, PromptMessage
-from vitrail.engines.llama.engine import LlamaEngine
+from vitrail.engines.base import Engine, FinishPiece, Prompt, PromptMessage
 from vitrail.engines.llama.memory import read_resident_bytes
 
 QUESTION = "Tell in full sentences, as long as you can, what one may see on a walk through a harbour in the morning. "
 LONG_ANSWER = Sampling(max_tokens=256, temperature=0.0)
 Clock = Callable[[], float]
+
+
+class ProcessEngine(Engine, Protocol):
+    """An engine in a process of its own; the llama engine is one."""
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process id, while there is a process."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Trial:
     resident_bytes: int | None
 
 
-async def try_model(engine: LlamaEngine, *, seconds: float, monotonic: Clock = time.monotonic) -> Trial:
+async def try_model(engine: ProcessEngine, *, seconds: float, monotonic: Clock = time.monotonic) -> Trial:
     """Start the engine, ask it for about `seconds` at most, and close it; raises Unavailable if it does not start."""
     began = monotonic()
     try:
@@ -55,7 +64,7 @@ async def try_model(engine: LlamaEngine, *, seconds: float, monotonic: Clock = t
 
 
 async def _ask(
-    engine: LlamaEngine, parts: tuple[TextPart | PreparedImage, ...], deadline: float, monotonic: Clock
+    engine: ProcessEngine, parts: tuple[TextPart | PreparedImage, ...], deadline: float, monotonic: Clock
 ) -> tuple[float | None, float | None, int | None]:
     """The seconds to the first token, the tokens a second after it, and the prompt's tokens, as far as time allows."""
     prompt = Prompt((PromptMessage(Role.USER, parts),))
