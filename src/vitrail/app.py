@@ -7,12 +7,15 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never, cast
 
-from vitrail.engines.base import Engine
+from vitrail.domain.errors import Unavailable
+from vitrail.engines.base import Engine, Restarting
 from vitrail.engines.image_slots import ImageSlots
+from vitrail.engines.llama.memory import plan_memory, read_available_bytes
+from vitrail.engines.llama.trial import ProcessEngine, Trial, try_model
 from vitrail.engines.registry import make_engine
 from vitrail.engines.request_log import RequestLog
 from vitrail.engines.slots import Slots, SlotsOptions
@@ -97,6 +100,8 @@ async def open_runtime(
                 continue
             engines[entry.id] = await _start_engine(entry, settings, stack, log)
             metrics.watch_slots(entry.id, engines[entry.id])
+            if isinstance(engine := engines[entry.id].engine, Restarting):
+                metrics.watch_restarts(entry.id, engine)
         desk = _script_desk(settings, engines, log)
         limits = RateLimits(settings.rate_limits)
         stack.push_async_callback(limits.close)
@@ -193,7 +198,12 @@ def build_engine(entry: ModelEntry, settings: Settings, *, log: RequestLog | Non
         case "upstream":
             key = entry.api_key.get_secret_value() if entry.api_key else None
             engine = make_engine(
-                "upstream", settings.upstream, base_url=entry.base_url, model=entry.upstream_model or entry.id, key=key
+                "upstream",
+                settings.upstream,
+                base_url=entry.base_url,
+                model=entry.upstream_model or entry.id,
+                key=key,
+                kind=entry.server,
             )
             return Slots(engine, options, generations=settings.upstream.generations)
         case "scripted":
@@ -262,6 +272,43 @@ def _llama_files(entry: ModelEntry, settings: Settings) -> ModelFiles:
             hint=f"Fetch them with `vitrail models pull {entry.weights} --data-dir {settings.data_dir}`.",
         )
     return files
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCheck:
+    """Whether a model fits into this machine and, if so, how fast it is; None for what cannot be known."""
+
+    needed_bytes: int
+    available_bytes: int | None
+    trial: Trial | None
+
+    @property
+    def fits(self) -> bool:
+        """Tell whether the memory suffices, as far as the machine tells."""
+        return self.available_bytes is None or self.needed_bytes < self.available_bytes
+
+
+async def check_model(files: ModelFiles, settings: Settings, *, seconds: float) -> ModelCheck:
+    """Plan the memory of a model with these settings and, if it fits, try it for about `seconds`.
+
+    Raises Unavailable, which says why, when the model cannot be loaded.
+    """
+    options = settings.llama
+    try:
+        needed_bytes = plan_memory(
+            files.gguf,
+            files.mmproj,
+            context_tokens=options.context_tokens,
+            parallel=options.parallel,
+            prompt_cache_mib=options.prompt_cache_mib,
+        )
+    except (OSError, ValueError) as failure:
+        raise Unavailable(f"The model file {files.gguf} cannot be used: {failure}.") from failure
+    check = ModelCheck(needed_bytes=needed_bytes, available_bytes=read_available_bytes(), trial=None)
+    if not check.fits:
+        return check
+    engine = cast("ProcessEngine", make_engine("llama", options, files.gguf, files.mmproj))
+    return replace(check, trial=await try_model(engine, seconds=seconds))
 
 
 def describe_models(runtime: Runtime) -> tuple[str, ...]:

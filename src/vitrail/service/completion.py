@@ -226,6 +226,8 @@ class Completions:
             async with aclosing(pieces):
                 async for index, piece in pieces:
                     chunk = run.chunk(index, piece)
+                    if isinstance(piece, FinishPiece) and piece.engine_prompt_tokens is not None:
+                        self._metrics.observe_engine_prompt(run.model.id, piece.engine_prompt_tokens)
                     if run.is_finished:
                         await asyncio.shield(self._settle(run, CompletionStatus.FINISHED))
                     yield chunk
