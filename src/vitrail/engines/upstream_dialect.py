@@ -1,6 +1,7 @@
 """What a request has to say to each kind of server so that the API's promises hold there. Used by upstream. No I/O.
 
-vLLM's and llama-server's habits were seen in tests against those servers; the others' are what is generally known of them, not tried.
+vLLM's and llama-server's habits were seen in tests against those servers; the others' are what is generally
+known of them, not tried.
 """
 
 from __future__ import annotations
