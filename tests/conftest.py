@@ -1,4 +1,4 @@
-"""The real parts that tests share: SQLite files, and throw-away servers of Postgres and Valkey (or Redis).
+"""The real parts that tests share: SQLite files, and throw-away servers of Postgres and Valkey (or Redis), a vLLM.
 
 A server is started where its program is installed; tests that need it are skipped where it is not.
 """
@@ -18,11 +18,16 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
+from tests.vllm.server import VllmServer
 from vitrail.store.database import Database, DatabaseOptions, open_database
 
 _NUMBERS = itertools.count(1)
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +98,17 @@ def valkey() -> Iterator[Callable[[], str]]:
         server.terminate()
         server.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """A running vLLM with the tiny model, for `make test-vllm`; starts in about a minute."""
+    server = VllmServer(tmp_path_factory.mktemp("vllm"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -7,19 +7,21 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import assert_never, cast
+from typing import TYPE_CHECKING, assert_never, cast
 
-from vitrail.engines.base import Engine
+from vitrail.domain.errors import Unavailable
+from vitrail.engines.base import Engine, Restarting
 from vitrail.engines.image_slots import ImageSlots
+from vitrail.engines.llama.memory import plan_memory, read_available_bytes
+from vitrail.engines.llama.trial import ProcessEngine, Trial, try_model
 from vitrail.engines.registry import make_engine
 from vitrail.engines.request_log import RequestLog
 from vitrail.engines.slots import Slots, SlotsOptions
 from vitrail.engines.upstream_images import UpstreamImages
 from vitrail.engines.weights import ModelFiles, WeightsStore, WeightsUnavailable
 from vitrail.engines.weights_progress import PullProgress
-from vitrail.http_api.services import Management, Services
 from vitrail.ingest.fetch import Fetcher
 from vitrail.ingest.prepare import Ingest
 from vitrail.ingest.workers import DecodeWorkers
@@ -41,12 +43,16 @@ from vitrail.service.perception import Perceptions
 from vitrail.service.rate_limits import RateLimits
 from vitrail.service.responses import Responses
 from vitrail.service.scripted import ScriptDesk, Scripted
+from vitrail.service.services import Management, Services
 from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
 from vitrail.service.usage import Usage
 from vitrail.settings import ModelEntry, RecordingOptions, Settings, SettingsError
 from vitrail.store.database import Database, open_database
 from vitrail.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from vitrail.grpc_api.serving import GrpcServer
 
 _USAGE_SECONDS, _LAST_USE_SECONDS, _SWEEP_SECONDS = 5.0, 10.0, 300.0
 
@@ -94,6 +100,8 @@ async def open_runtime(
                 continue
             engines[entry.id] = await _start_engine(entry, settings, stack, log)
             metrics.watch_slots(entry.id, engines[entry.id])
+            if isinstance(engine := engines[entry.id].engine, Restarting):
+                metrics.watch_restarts(entry.id, engine)
         desk = _script_desk(settings, engines, log)
         limits = RateLimits(settings.rate_limits)
         stack.push_async_callback(limits.close)
@@ -105,6 +113,26 @@ async def open_runtime(
         runtime.jobs.start()
         stack.push_async_callback(runtime.jobs.close)
         yield runtime
+
+
+@asynccontextmanager
+async def open_grpc(settings: Settings, services: Services) -> AsyncIterator[GrpcServer | None]:
+    """Serve gRPC while the block runs, where a port is set for it; raises SettingsError where that cannot be done."""
+    if settings.grpc.port is None:
+        yield None
+        return
+    try:  # imported here, since the extra need not be installed
+        from vitrail.grpc_api.serving import GrpcNotServed, serve_grpc
+    except ImportError as error:
+        raise SettingsError(
+            f"gRPC needs packages that are not installed ({error.name}): pip install 'vitrail[grpc]'."
+        ) from error
+    async with AsyncExitStack() as stack:
+        try:
+            server = await stack.enter_async_context(serve_grpc(services, settings.grpc, settings.http))
+        except GrpcNotServed as error:
+            raise SettingsError(str(error)) from error
+        yield server
 
 
 def make_data_dir(settings: Settings) -> None:
@@ -170,7 +198,12 @@ def build_engine(entry: ModelEntry, settings: Settings, *, log: RequestLog | Non
         case "upstream":
             key = entry.api_key.get_secret_value() if entry.api_key else None
             engine = make_engine(
-                "upstream", settings.upstream, base_url=entry.base_url, model=entry.upstream_model or entry.id, key=key
+                "upstream",
+                settings.upstream,
+                base_url=entry.base_url,
+                model=entry.upstream_model or entry.id,
+                key=key,
+                kind=entry.server,
             )
             return Slots(engine, options, generations=settings.upstream.generations)
         case "scripted":
@@ -239,6 +272,43 @@ def _llama_files(entry: ModelEntry, settings: Settings) -> ModelFiles:
             hint=f"Fetch them with `vitrail models pull {entry.weights} --data-dir {settings.data_dir}`.",
         )
     return files
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCheck:
+    """Whether a model fits into this machine and, if so, how fast it is; None for what cannot be known."""
+
+    needed_bytes: int
+    available_bytes: int | None
+    trial: Trial | None
+
+    @property
+    def fits(self) -> bool:
+        """Tell whether the memory suffices, as far as the machine tells."""
+        return self.available_bytes is None or self.needed_bytes < self.available_bytes
+
+
+async def check_model(files: ModelFiles, settings: Settings, *, seconds: float) -> ModelCheck:
+    """Plan the memory of a model with these settings and, if it fits, try it for about `seconds`.
+
+    Raises Unavailable, which says why, when the model cannot be loaded.
+    """
+    options = settings.llama
+    try:
+        needed_bytes = plan_memory(
+            files.gguf,
+            files.mmproj,
+            context_tokens=options.context_tokens,
+            parallel=options.parallel,
+            prompt_cache_mib=options.prompt_cache_mib,
+        )
+    except (OSError, ValueError) as failure:
+        raise Unavailable(f"The model file {files.gguf} cannot be used: {failure}.") from failure
+    check = ModelCheck(needed_bytes=needed_bytes, available_bytes=read_available_bytes(), trial=None)
+    if not check.fits:
+        return check
+    engine = cast("ProcessEngine", make_engine("llama", options, files.gguf, files.mmproj))
+    return replace(check, trial=await try_model(engine, seconds=seconds))
 
 
 def describe_models(runtime: Runtime) -> tuple[str, ...]:

@@ -20,9 +20,11 @@ from pydantic.fields import FieldInfo
 from vitrail.domain.models import Modality
 from vitrail.engines.facts.options import FactsOptions
 from vitrail.engines.llama.options import LlamaOptions
+from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.slots import SlotsOptions
 from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.engines.weights import WeightsOptions
+from vitrail.grpc_api.options import GrpcOptions
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.serving import ServerOptions
 from vitrail.ingest.fetch import FetchOptions
@@ -69,6 +71,10 @@ class ModelEntry(ModelOptions):
     )
     base_url: str | None = Field(None, description="upstream: URL of the OpenAI-compatible server, `/v1` included.")
     api_key: SecretStr | None = Field(None, description="upstream: the key to send.")
+    server: ServerKind = Field(
+        ServerKind.OPENAI,
+        description="upstream: what serves there: openai (any), vllm, sglang, llama-server, lmdeploy, ollama.",
+    )
     upstream_model: str | None = Field(None, description="upstream: the model's name there; `id` when not set.")
     script: Path | None = Field(None, description="scripted: the YAML script to play.")
     record_from: RecordingOptions | None = Field(
@@ -123,6 +129,7 @@ class Settings(BaseModel):
     data_dir: Path = Field(Path(".vitrail"), description="Folder of the database and the weights.")
     http: HttpOptions = HttpOptions()
     server: ServerOptions = ServerOptions()
+    grpc: GrpcOptions = GrpcOptions()
     log: LogOptions = LogOptions()
     database: DatabaseOptions = DatabaseOptions()
     keys: KeyringOptions = KeyringOptions()

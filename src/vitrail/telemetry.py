@@ -63,6 +63,15 @@ class SlotCounts(Protocol):
         ...
 
 
+class Restarts(Protocol):
+    """What knows its restarts; an engine with a process of its own does."""
+
+    @property
+    def restarts(self) -> int:
+        """Return how many there were."""
+        ...
+
+
 class Metrics:
     """The server's Prometheus metrics, rendered by `/metrics`."""
 
@@ -75,6 +84,17 @@ class Metrics:
         self._first_piece_seconds = self._histogram("vitrail_first_piece_seconds", "Time to the first piece.", "model")
         self._slots = Gauge(
             "vitrail_slots", "Generations by model and state.", ["model", "state"], registry=self.registry
+        )
+        self._engine_prompt_tokens = self._counter(
+            "vitrail_engine_prompt_tokens",
+            "Prompt tokens that engines used by their own count, pictures included.",
+            "model",
+        )
+        self._restarts = Gauge(
+            "vitrail_engine_restarts",
+            "Restarts of a model's engine process since the server started.",
+            ["model"],
+            registry=self.registry,
         )
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
@@ -99,10 +119,18 @@ class Metrics:
         if first_piece_ms is not None:
             self._first_piece_seconds.labels(model).observe(first_piece_ms / 1000)
 
+    def observe_engine_prompt(self, model: str, tokens: int) -> None:
+        """Count what an engine used of a prompt by its own count, beside what the tile plan bills."""
+        self._engine_prompt_tokens.labels(model).inc(tokens)
+
     def watch_slots(self, model: str, slots: SlotCounts) -> None:
         """Show how many generations of a model run and wait, read at every scrape."""
         self._slots.labels(model, "running").set_function(lambda: slots.running)
         self._slots.labels(model, "waiting").set_function(lambda: slots.waiting)
+
+    def watch_restarts(self, model: str, engine: Restarts) -> None:
+        """Show how often the process of a model's engine was started again, read at every scrape."""
+        self._restarts.labels(model).set_function(lambda: engine.restarts)
 
     def _counter(self, name: str, help_line: str, *labels: str) -> Counter:
         return Counter(name, help_line, labels, registry=self.registry)

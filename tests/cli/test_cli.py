@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +16,12 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from vitrail.cli.program import build_program
-from vitrail.domain.errors import InvalidArgument, NotFound
+from vitrail.domain.errors import InvalidArgument, NotFound, Unavailable
+from vitrail.engines.weights import WeightsUnavailable
 from vitrail.settings import SettingsError
 
 Run = Callable[..., Result]
+TINY_VLM = Path(__file__).parent.parent / "fixtures" / "tiny_vlm.py"
 
 
 @pytest.fixture
@@ -125,6 +129,68 @@ def test_models_lists_what_is_configured_and_what_can_be_had(run: Run) -> None:
     assert [model["id"] for model in listed["models"]] == ["m"]
     assert {entry["name"] for entry in listed["weights"]} >= {"qwen2.5-coder-1.5b-q4", "smollm2-135m-q4"}
     assert not any(entry["here"] for entry in listed["weights"])
+
+
+def test_models_lists_what_each_takes_and_weighs(run: Run) -> None:
+    """A vision model says so, where it comes from and how large it is."""
+    listed = {entry["name"]: entry for entry in json.loads(run("models", "list", "--json").stdout)["weights"]}
+    assert listed["smolvlm2-256m-q8"]["input"] == ["text", "image"]
+    assert listed["smolvlm2-256m-q8"]["size_bytes"] == 175056352 + 103771680
+    assert listed["smollm2-135m-q4"]["input"] == ["text"]
+    assert "size unknown" in run("models", "list").stdout
+
+
+def test_models_removes_weights(run: Run) -> None:
+    """`models remove` deletes the file in the data directory and says what that frees."""
+    weights = Path("d/weights")
+    weights.mkdir(parents=True)
+    (weights / "SmolVLM2-256M-Video-Instruct-Q8_0.gguf.part").write_bytes(b"x" * 2_500_000)
+    assert run("models", "remove", "smolvlm2-256m-q8", "--data-dir", "d").stdout == "2.5 MB freed.\n"
+    assert run("models", "remove", "smolvlm2-256m-q8", "--data-dir", "d").stdout.startswith("Nothing of")
+    with pytest.raises(WeightsUnavailable, match="no weights named nothing"):
+        run("models", "remove", "nothing", "--data-dir", "d")
+
+
+def test_models_checks_a_file_of_ones_own(run: Run) -> None:
+    """`models check` measures loading, reading, writing and a picture with the real llama.cpp."""
+    folder = Path("tiny")
+    subprocess.run([sys.executable, TINY_VLM, folder], check=True)
+    Path("vitrail.toml").write_text(
+        '[[models]]\nid = "m"\nengine = "scripted"\nscript = "s.yaml"\n'
+        "[llama]\ncontext_tokens = 1024\nthreads = 1\nprompt_cache_mib = 0\nwarmup = false\n"
+    )
+    words = ("models", "check", "--gguf", "tiny/tiny-lm.gguf", "--mmproj", "tiny/tiny-mmproj.gguf")
+    checked = json.loads(run(*words, "--json").stdout)
+    files = sum(path.stat().st_size for path in folder.glob("*.gguf"))
+    assert checked["fits"] and checked["needed_bytes"] == files + 1024 * (2 * 32 * 2)
+    assert all(value > 0 for value in checked["trial"].values())
+    shown = run(*words).stdout
+    assert "memory needed" in shown and "to the first word" in shown and "writing" in shown
+
+
+def test_models_check_says_what_does_not_fit(run: Run) -> None:
+    """A context window larger than the memory is told before anything is loaded, and fails the command."""
+    subprocess.run([sys.executable, TINY_VLM, "tiny"], check=True)
+    Path("vitrail.toml").write_text(
+        '[[models]]\nid = "m"\nengine = "scripted"\nscript = "s.yaml"\n[llama]\ncontext_tokens = 1000000000000\n'
+    )
+    result = run("models", "check", "--gguf", "tiny/tiny-lm.gguf")
+    assert (result.exit_code, "It does not fit" in result.stdout) == (1, True)
+
+
+def test_models_check_of_what_is_not_here_says_how_to_get_it(run: Run) -> None:
+    """Weights that are not here are named with their size and the command that fetches them."""
+    with pytest.raises(
+        WeightsUnavailable, match=r"not here; they are a download of 278\.8 MB.*models pull smolvlm2-256m"
+    ):
+        run("models", "check", "smolvlm2-256m-q8")
+
+
+def test_models_check_of_a_broken_file_says_so(run: Run) -> None:
+    """A file that is no GGUF, or only the beginning of one, is named with what is wrong with it."""
+    Path("broken.gguf").write_bytes(b"not a model")
+    with pytest.raises(Unavailable, match=r"broken\.gguf cannot be used"):
+        run("models", "check", "--gguf", "broken.gguf")
 
 
 def test_serve_names_a_mistyped_option(run: Run) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.vllm.server import KEY, MODEL, VllmServer
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart
 from vitrail.domain.pictures import Picture, PreparedImage, TilePlan
 from vitrail.engines.base import Engine, Piece, Prompt, PromptMessage
@@ -23,6 +24,9 @@ from vitrail.engines.facts.worker import Perception
 from vitrail.engines.llama.engine import LlamaEngine
 from vitrail.engines.llama.options import LlamaOptions
 from vitrail.engines.scripted import ScriptedEngine
+from vitrail.engines.server_kind import ServerKind
+from vitrail.engines.upstream import UpstreamEngine
+from vitrail.engines.upstream_options import UpstreamOptions
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
@@ -72,6 +76,30 @@ async def thinking_llama(tmp_path: Path, llama_options: LlamaOptions) -> AsyncIt
     command = [sys.executable, FIXTURES / "tiny_vlm.py", tmp_path, "--thinking"]
     await asyncio.to_thread(subprocess.run, command, check=True)
     engine = LlamaEngine(llama_options, tmp_path / "tiny-lm.gguf")
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+async def upstream_llama(llama: LlamaEngine) -> AsyncIterator[UpstreamEngine]:
+    """A started upstream engine that asks a real llama-server: the child of the llama engine."""
+    child = llama._supervisor.child
+    assert child is not None
+    engine = UpstreamEngine(
+        UpstreamOptions(), base_url=f"{child.url}/v1", model="tiny", key=child.key, kind=ServerKind.LLAMA_SERVER
+    )
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+async def upstream_vllm(vllm_server: VllmServer) -> AsyncIterator[UpstreamEngine]:
+    """A started upstream engine that asks the vLLM of `make test-vllm`."""
+    engine = UpstreamEngine(
+        UpstreamOptions(), base_url=vllm_server.base_url, model=MODEL, key=KEY, kind=ServerKind.VLLM
+    )
     await engine.start()
     yield engine
     await engine.close()

@@ -17,6 +17,7 @@ from vitrail.engines.base import FinishPiece
 from vitrail.engines.llama.engine import LlamaEngine
 
 LONG = Sampling(max_tokens=4000)
+TINY_VLM = Path(__file__).parent.parent / "fixtures" / "tiny_vlm.py"
 PARENT = """
 import asyncio, os, signal, sys
 from pathlib import Path
@@ -94,6 +95,110 @@ async def test_m05_a_child_that_hangs_within_an_answer_is_killed(tiny_vlm, llama
         await until(lambda: is_gone(engine, hung))
     finally:
         await engine.close()
+
+
+async def test_m05_a_child_that_hangs_while_nobody_asks_is_found_out(tiny_vlm, llama_options, ask, collect, until):
+    """M05 health goes red at the first unanswered probe; after three the child is killed and another takes over."""
+    engine = LlamaEngine(llama_options.model_copy(update={"probe_seconds": 0.2}), tiny_vlm.gguf, tiny_vlm.mmproj)
+    await engine.start()
+    try:
+        hung = engine.pid
+        os.kill(hung, signal.SIGSTOP)
+
+        async def is_red():
+            return not (await engine.health()).ready
+
+        await until(is_red)
+        assert engine.pid == hung and "does not answer" in (await engine.health()).detail
+        await until(lambda: is_gone(engine, hung))
+        await until(lambda: is_ready(engine))
+        assert isinstance((await collect(engine, ask("Hello")))[-1], FinishPiece)
+        assert engine.restarts == 1
+    finally:
+        await engine.close()
+
+
+async def test_a_busy_child_is_not_taken_for_a_hung_one(tiny_vlm, llama_options, ask, collect):
+    """Probes are answered while every slot generates."""
+    options = llama_options.model_copy(update={"probe_seconds": 0.3})
+    engine = LlamaEngine(options, tiny_vlm.gguf, tiny_vlm.mmproj)
+    await engine.start()
+
+    async def keep_busy():
+        end = asyncio.get_running_loop().time() + 1.5
+        while asyncio.get_running_loop().time() < end:
+            await collect(engine, ask("Hello"), Sampling(max_tokens=200, temperature=0))
+
+    try:
+        await asyncio.gather(keep_busy(), keep_busy())
+        assert (await engine.health()).ready and engine.restarts == 0
+    finally:
+        await engine.close()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
+async def test_truncated_weights_are_named(tiny_vlm, llama_options, tmp_path, share):
+    """A file that ends too early does not start, in a line that names it or what llama.cpp says of it."""
+    whole = tiny_vlm.gguf.read_bytes()
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(whole[: int(share * len(whole))])
+    engine = LlamaEngine(llama_options, cut)
+    with pytest.raises(Unavailable, match=r"cut\.gguf|load its model"):
+        await engine.start()
+    assert engine.pid is None
+    await engine.close()
+
+
+async def test_weights_that_are_truncated_meanwhile_keep_the_engine_down_until_they_are_whole(
+    tiny_vlm, llama_options, tmp_path, ask, collect, until
+):
+    """A restart fails as long as the file is broken; health tells, and the engine is back by itself afterwards."""
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(whole := tiny_vlm.gguf.read_bytes())
+    options = llama_options.model_copy(update={"restart_first_seconds": 0.05, "restart_longest_seconds": 0.1})
+    engine = LlamaEngine(options, gguf)
+    await engine.start()
+    try:
+        _swap(gguf, whole[: len(whole) // 2])
+        os.kill(engine.pid, signal.SIGKILL)
+
+        async def has_tried_twice():
+            return engine.restarts >= 2
+
+        await until(has_tried_twice)
+        assert not (await engine.health()).ready
+        with pytest.raises(Unavailable):
+            await collect(engine, ask("Hello"))
+        _swap(gguf, whole)
+        await until(lambda: is_ready(engine))
+        assert isinstance((await collect(engine, ask("Hello")))[-1], FinishPiece)
+    finally:
+        await engine.close()
+
+
+async def test_swapped_weights_change_the_fingerprint(tiny_vlm, llama_options, tmp_path, until):
+    """Other weights under the same name are answered from after a restart, and the fingerprint says so."""
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(tiny_vlm.gguf.read_bytes())
+    await asyncio.to_thread(subprocess.run, [sys.executable, TINY_VLM, tmp_path / "other", "--thinking"], check=True)
+    engine = LlamaEngine(llama_options, gguf)
+    await engine.start()
+    try:
+        before, first = engine.fingerprint, engine.pid
+        _swap(gguf, (tmp_path / "other" / "tiny-lm.gguf").read_bytes())
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: is_gone(engine, first))
+        await until(lambda: is_ready(engine))
+        assert engine.fingerprint != before
+    finally:
+        await engine.close()
+
+
+def _swap(path, content):
+    """Put another file in the place, as a download does."""
+    other = path.with_suffix(".new")
+    other.write_bytes(content)
+    other.replace(path)
 
 
 async def test_a_child_that_never_gets_ready_is_given_up(tiny_vlm, llama_options):

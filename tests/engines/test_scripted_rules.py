@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from vitrail.domain.chat import Role, Sampling, TextPart
+from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool
 from vitrail.domain.errors import InvalidArgument, RateLimited, Unavailable
 from vitrail.domain.faults import PlayedFault, TransportFault
 from vitrail.domain.pictures import SentImage
@@ -232,3 +232,18 @@ def test_bad_conditions_and_faults_are_refused(text, complaint):
     """The complaint says what is allowed."""
     with pytest.raises(BadDocument, match=complaint):
         parse_script(text)
+
+
+async def test_a_rule_asks_what_the_request_wants(play, say, ask):
+    """The functions that it offers, and whether its answer has to be JSON."""
+    engine = play("""
+        rules:
+          - {when: {tool: draw}, text: I draw.}
+          - {when: {structured: true}, text: '{"a": 1}'}
+          - {when: {structured: false}, text: Plain.}
+    """)
+    plain = ask("Hello")
+    drawing = replace(plain, tools=(Tool("paint", "", "{}"), Tool("draw", "", "{}")))
+    assert await say(engine, prompt=drawing) == "I draw."
+    assert await say(engine, prompt=replace(plain, response_format=JsonFormat(schema=None))) == '{"a": 1}'
+    assert await say(engine, prompt=plain) == "Plain."

@@ -12,6 +12,7 @@ from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, Tool
 from vitrail.domain.completion import FinishReason, TokenLogprob
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, RateLimited, Unavailable
 from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, ReasoningPiece, TextPiece, ToolCallPiece
+from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.upstream import UpstreamEngine, UpstreamOptions
 
 SECRET = "sk-secret-of-the-operator"
@@ -25,10 +26,12 @@ class OtherServer:
         self.answers = []
         self.bodies = []
         self.headers = []
+        self.health_status = 200
         self.left = asyncio.Event()
         app = web.Application(client_max_size=1 << 26)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/health", self._health)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
 
     async def start(self):
@@ -42,6 +45,9 @@ class OtherServer:
 
     async def _models(self, request):
         return web.json_response({"data": []})
+
+    async def _health(self, request):
+        return web.Response(status=self.health_status)
 
     async def _chat(self, request):
         self.bodies.append(await request.json())
@@ -398,3 +404,182 @@ async def test_what_the_model_cannot_is_refused_here(server, ask, collect, draw)
             await collect(engine, prompt)
     await engine.close()
     assert server.bodies == []
+
+
+async def open_engine(server, *, kind=ServerKind.OPENAI, **options):
+    """A started engine of another kind; closed by whoever asked for it."""
+    settings = {"first_piece_seconds": 0.3, "idle_seconds": 0.3, "retries": 0, **options}
+    engine = UpstreamEngine(UpstreamOptions(**settings), base_url=server.url, model="big-vlm", kind=kind)
+    await engine.start()
+    return engine
+
+
+EVERYTHING = Sampling(max_tokens=5, seed=2**32 + 7, logprobs=True)
+PAINT = Tool("paint", "Paints.", '{"type": "object"}')
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (ServerKind.OPENAI, {}),
+        (ServerKind.VLLM, {"running counts": True, "strict": True, "thinking": {"enable_thinking": True}}),
+        (ServerKind.SGLANG, {"running counts": True, "strict": True, "thinking": {"enable_thinking": True}}),
+        (
+            ServerKind.LLAMA_SERVER,
+            {"top": 1, "seed": 8, "timings": True, "thinking": {"enable_thinking": True}},
+        ),
+        (ServerKind.LMDEPLOY, {"parallel": None, "thinking": {"enable_thinking": True}}),
+        (ServerKind.OLLAMA, {"parallel": None}),
+    ],
+)
+async def test_each_kind_of_server_is_told_what_it_needs(server, ask, collect, kind, told):
+    """Beyond the API's own fields every kind of server hears its own, and a plain one nothing else."""
+    engine = await open_engine(server, kind=kind)
+    server.answers = [FINE]
+    await collect(engine, ask("Hi", tools=(PAINT,), reasoning_effort="high"), EVERYTHING)
+    await engine.close()
+    (body,) = server.bodies
+    plain = {
+        "running counts": None,
+        "strict": None,
+        "thinking": None,
+        "top": 0,
+        "seed": 2**32 + 7,
+        "timings": None,
+        "parallel": True,
+    }
+    assert {
+        "running counts": body["stream_options"].get("continuous_usage_stats"),
+        "strict": body["tools"][0]["function"].get("strict"),
+        "thinking": body.get("chat_template_kwargs"),
+        "top": body["top_logprobs"],
+        "seed": body["seed"],
+        "timings": body.get("timings_per_token"),
+        "parallel": body.get("parallel_tool_calls"),
+    } == plain | told
+
+
+@pytest.mark.parametrize("kind", [ServerKind.OLLAMA, ServerKind.LMDEPLOY, ServerKind.LLAMA_SERVER])
+async def test_a_call_that_must_come_is_forced_where_the_server_would_not(server, ask, collect, kind):
+    """Where `tool_choice` is not kept, the answer is held to a schema and read as the call that it is."""
+    engine = await open_engine(server, kind=kind)
+    server.answers = [[delta(content='{"tool_calls": [{"name": "paint", "arguments": {}}]}'), delta("stop"), DONE]]
+    pieces = await collect(engine, ask("Do it.", tools=(PAINT,), tool_choice=ToolChoice(ToolMode.REQUIRED)))
+    await engine.close()
+    (body,) = server.bodies
+    assert ("tools" in body, body["response_format"]["type"]) == (False, "json_schema")
+    assert [piece.call.name for piece in pieces if isinstance(piece, ToolCallPiece)] == ["paint"]
+
+
+async def test_running_counts_make_pieces_count_exactly(server, ask, collect):
+    """Where every chunk tells the tokens so far, a piece of several tokens counts as many."""
+    engine = await open_engine(server, kind=ServerKind.VLLM)
+    chunks = [delta(content="Hel") | {"usage": {"completion_tokens": 2}}]
+    chunks += [delta("stop", content="lo") | {"usage": {"completion_tokens": 5}}, DONE]
+    server.answers = [chunks]
+    assert [piece.tokens for piece in (await collect(engine, ask("Hi")))[:-1]] == [2, 3]
+    await engine.close()
+
+
+async def test_the_first_picture_makes_the_routing_key(server, upstream, ask, collect, draw):
+    """The same first picture gives the same key whatever follows; the key is not the picture's own hash."""
+    server.answers = [FINE] * 4
+    first, other = draw(2, 1), draw(1, 2)
+    for parts in ([first, "What?"], [first, other, "And now?"], [other, "What?"], ["No picture."]):
+        await collect(upstream, ask(*parts))
+    keys = [headers.get("X-Session-ID") for headers in server.headers]
+    assert keys[0] == keys[1] != keys[2] and keys[3] is None
+    assert len(keys[0]) == 32 and first.content_hash not in keys[0]
+
+
+async def test_the_routing_header_has_the_name_that_was_set(server, ask, collect, draw):
+    """A router may want another header, or none."""
+    for name, sent in (("x-user-id", True), ("", False)):
+        engine = await open_engine(server, routing_header=name)
+        server.answers = [FINE]
+        await collect(engine, ask(draw(2, 1)))
+        await engine.close()
+        assert ("x-user-id" in server.headers[-1], "X-Session-ID" in server.headers[-1]) == (sent, False)
+
+
+async def test_redirects_are_not_followed(server, upstream, ask, collect):
+    """M25 what a client wrote goes to no address that nobody configured."""
+    location = server.url + "/chat/completions"
+    server.answers = [web.Response(status=307, headers={"Location": location}) for _ in range(3)]
+    with pytest.raises(Unavailable):
+        await collect(upstream, ask("Hi"))
+    assert len(server.bodies) == 3  # the first try and its retries, each to the configured address
+
+
+async def test_a_server_that_does_not_answer_is_left_alone(server, ask, collect):
+    """After some failures in a row nothing is sent for a while; then one request tries, and all go on if it works."""
+    now = [0.0]
+    options = UpstreamOptions(
+        first_piece_seconds=0.2, idle_seconds=0.2, retries=0, breaker_failures=2, breaker_seconds=10
+    )
+    engine = UpstreamEngine(options, base_url=server.url, model="m", monotonic=lambda: now[0])
+    await engine.start()
+    server.answers = [["cut"], ["cut"], ["cut"], FINE, FINE]
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await collect(engine, ask("Hi"))
+    with pytest.raises(Unavailable) as refused:
+        await collect(engine, ask("Hi"))
+    assert (len(server.bodies), refused.value.retry_after_seconds) == (2, 10)
+    assert not (await engine.health()).ready
+    now[0] = 10.0
+    assert (await engine.health()).ready
+    with pytest.raises(Unavailable):
+        await collect(engine, ask("Hi"))  # the trial, cut again
+    assert len(server.bodies) == 3 and not (await engine.health()).ready
+    now[0] = 20.0
+    for _ in range(2):
+        assert (await collect(engine, ask("Hi")))[0] == TextPiece("Hello")
+    await engine.close()
+
+
+async def test_only_one_request_tries_a_silent_server_again(server, ask, collect, until):
+    """While the trial runs the others are refused; one that is given up makes room for the next."""
+    now = [0.0]
+    options = UpstreamOptions(retries=0, breaker_failures=1, breaker_seconds=5)
+    engine = UpstreamEngine(options, base_url=server.url, model="m", monotonic=lambda: now[0])
+    await engine.start()
+    server.answers = [["cut"], ["hang"], FINE]
+    with pytest.raises(Unavailable):
+        await collect(engine, ask("Hi"))
+    now[0] = 5.0
+    trial = asyncio.create_task(collect(engine, ask("Hi")))
+
+    async def is_asked():
+        return len(server.bodies) == 2
+
+    await until(is_asked)
+    with pytest.raises(Unavailable):
+        await collect(engine, ask("Hi"))
+    assert len(server.bodies) == 2
+    trial.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await trial
+    assert (await collect(engine, ask("Hi")))[0] == TextPiece("Hello")
+    await engine.close()
+
+
+@pytest.mark.parametrize("status", [400, 429, 503])
+async def test_a_server_that_refuses_is_alive(server, ask, collect, status):
+    """Refusals, however many, do not make Vitrail leave the server alone."""
+    engine = await open_engine(server, breaker_failures=1)
+    server.answers = [*(web.Response(status=status) for _ in range(3)), FINE]
+    for _ in range(3):
+        with pytest.raises((Unavailable, RateLimited, InvalidArgument)):
+            await collect(engine, ask("Hi"))
+    assert (await collect(engine, ask("Hi")))[0] == TextPiece("Hello")
+    await engine.close()
+
+
+async def test_health_asks_what_the_kind_of_server_knows_of_itself(server):
+    """vLLM lists its models even when its engine is dead; its health page tells."""
+    engine = await open_engine(server, kind=ServerKind.VLLM)
+    assert (await engine.health()).ready
+    server.health_status = 503
+    assert not (await engine.health()).ready
+    await engine.close()

@@ -347,12 +347,67 @@ def test_an_unknown_name_lists_the_known_ones(store):
 def test_the_manifest_adds_up():
     """The parts of every file have its size together, digests are whole, names and members are unique."""
     entries = read_manifest()
-    assert [entry.name for entry in entries] == ["qwen2.5-coder-1.5b-q4", "qwen2.5-coder-0.5b-q4", "smollm2-135m-q4"]
-    for file in (file for entry in entries for file in entry.files):
-        assert sum(part.member_bytes for part in file.wheels) == file.size_bytes
-        assert all(len(digest) == 64 for digest in (file.sha256, *(part.sha256 for part in file.wheels)))
+    names = [entry.name for entry in entries]
+    assert names[:3] == ["qwen2.5-coder-1.5b-q4", "qwen2.5-coder-0.5b-q4", "smollm2-135m-q4"]
+    files = [file for entry in entries for file in entry.files]
+    assert len(set(names)) == len(names) and len({file.file_name for file in files}) == len(files)
+    for file in files:
+        assert file.hub is not None and file.file_name.endswith(".gguf")
+        assert not file.wheels or sum(part.member_bytes for part in file.wheels) == file.size_bytes
+        assert all(len(bytes.fromhex(part.sha256)) == 32 for part in file.wheels)
+        assert file.sha256 is None or len(bytes.fromhex(file.sha256)) == 32
         assert len({part.member for part in file.wheels}) == len(file.wheels)
-    assert [len(entry.files[0].wheels) for entry in entries] == [22, 6, 1]
+    assert [len(entry.files[0].wheels) for entry in entries[:3]] == [22, 6, 1]
+
+
+def test_the_manifest_has_models_that_see():
+    """Every vision model has a language model and a projector; a digest pins all but those that nobody published."""
+    seeing = [entry for entry in read_manifest() if entry.sees]
+    assert len(seeing) == 11 and all([f.kind for f in entry.files] == ["gguf", "mmproj"] for entry in seeing)
+    assert [e.name for e in seeing if any(f.sha256 is None for f in e.files)] == ["internvl3-1b-q8"]
+    assert [e.name for e in seeing if e.size_bytes is None] == ["internvl3-8b-q4"]
+
+
+def _one_file(tmp_path, host, size_bytes, sha256):
+    file = WeightsFile("gguf", "tiny.gguf", size_bytes, sha256, HubFile("team/tiny", "tiny.gguf"))
+    entry = Weights("tiny", "for tests", "Apache-2.0", "nowhere", (file,))
+    return WeightsStore(WeightsOptions(hub_url=host.url, wheels=False), tmp_path / "weights", weights=(entry,))
+
+
+def test_a_file_of_unknown_size_is_checked_by_its_digest(tmp_path, host):
+    """Without a published size the server's own counts, a cut transfer is noticed, and the digest decides."""
+    weights, told = _one_file(tmp_path, host, None, SHA256), Told()
+    host.cut_at = 1000
+    with pytest.raises(WeightsUnavailable, match="ended after 1,000 of 1,048,576 bytes"):
+        weights.pull("tiny", told)
+    host.cut_at = None
+    assert weights.pull("tiny", told).read_bytes() == CONTENT and weights.verify("tiny")
+    assert told.lines[0] == "Fetching tiny: tiny.gguf, size unknown, licence Apache-2.0"
+
+
+def test_a_file_of_unknown_digest_is_told_as_such(tmp_path, host):
+    """Without a published digest the file's own is told and remembered, and a later change is noticed."""
+    weights, told = _one_file(tmp_path, host, len(CONTENT), None), Told()
+    path = weights.pull("tiny", told)
+    assert told.lines[-1] == f"tiny is here; no sha256 is known to compare with, its own is {SHA256}."
+    assert weights.verify("tiny")
+    times = path.stat()
+    path.write_bytes(b"\x00" * len(CONTENT))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert not weights.verify("tiny")
+
+
+def test_remove_frees_what_is_here_and_what_was_begun(store, host, tmp_path):
+    """Whole and begun files go, the operator's own folder stays as it is."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "tiny.gguf").write_bytes(CONTENT)
+    assert store().remove("tiny") == 0
+    store().pull("tiny", Told())
+    (tmp_path / "weights" / "tiny.gguf.part").write_bytes(b"begun")
+    assert store(directory=own).remove("tiny") == len(CONTENT) + 5
+    assert store().locate("tiny") is None and (own / "tiny.gguf").read_bytes() == CONTENT
+    assert not list((tmp_path / "weights").glob("tiny*")) and store().remove("tiny") == 0
 
 
 @pytest.mark.parametrize("url", ["file:///etc", "hub", "ftp://a/"])

@@ -32,7 +32,6 @@ from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.http_api.connection import bounded_protocol
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.routes import create_http_app
-from vitrail.http_api.services import Management, Services
 from vitrail.ingest.fetch import Fetcher, FetchOptions
 from vitrail.ingest.prepare import Ingest, IngestOptions
 from vitrail.ingest.workers import DecodeOptions, DecodeWorkers
@@ -52,6 +51,7 @@ from vitrail.service.management_keys import ManagementKeys
 from vitrail.service.perception import Perceptions
 from vitrail.service.rate_limits import RateLimitOptions, RateLimits
 from vitrail.service.responses import Responses, ResponsesOptions
+from vitrail.service.services import Management, Services
 from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
 from vitrail.service.usage import Usage, UsageOptions

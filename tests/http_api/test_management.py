@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,9 @@ from vitrail.service.audit import audit
 
 ALL = ["api-key:model:*", "api-key:endpoint:*"]
 BILLING = "/management/v1/billing/teams"
+BEFORE_YEAR_1 = "0001-01-01T00:00:00+14:00"  # in UTC, which Python cannot say
+BEYOND_64_BITS = urlsafe_b64encode(f"{2**63}:id".encode()).decode()
+NO_TICKS = {"desiredHardSpendingLimit": {"ticks": ""}}
 
 
 @dataclass
@@ -152,13 +156,23 @@ async def test_keys_come_in_pages(team, operator):
         ("POST", "/auth/teams/{team}/api-keys", {"name": "x", "tpm": "many"}, "`tpm` is no whole number"),
         ("POST", "/auth/teams/{team}/api-keys", {"name": "x", "qps": 0}, "`qps` is over 0"),
         ("POST", "/auth/teams/{team}/api-keys", {"name": "x", "expireTime": "soon"}, "`expireTime` is no time"),
+        ("POST", "/auth/teams/{team}/api-keys", {"name": "x", "expireTime": BEFORE_YEAR_1}, "`expireTime` is no time"),
         ("GET", "/auth/teams/{team}/api-keys?pageSize=1000", None, "`pageSize` is from 1 to 100"),
         ("GET", "/auth/teams/{team}/api-keys?paginationToken=zzz", None, "none that this server gave"),
+        ("GET", f"/auth/teams/{{team}}/api-keys?paginationToken={BEYOND_64_BITS}", None, "none that this server gave"),
+        ("GET", f"{BILLING}/{{team}}/prepaid/balance?paginationToken={BEYOND_64_BITS}", None, "none that this server"),
         ("POST", f"{BILLING}/{{team}}/prepaid/top-up", {"amount": {}}, "`amount` needs `val`"),
+        ("POST", f"{BILLING}/{{team}}/prepaid/top-up", {"amount": {"ticks": ""}}, "`amount.ticks` is no whole number"),
         ("POST", f"{BILLING}/{{team}}/prepaid/top-up", {"amount": {"val": "-5"}}, "An amount is over 0"),
         ("POST", f"{BILLING}/{{team}}/prepaid/top-up", {"amount": {"val": "9" * 17}}, "at most"),
         ("POST", f"{BILLING}/{{team}}/credits", {"amount": {"val": 1}, "expireTime": "2020-01-01"}, "expired already"),
         ("POST", f"{BILLING}/{{team}}/postpaid/spending-limits", {}, "Neither"),
+        (
+            "POST",
+            f"{BILLING}/{{team}}/postpaid/spending-limits",
+            NO_TICKS,
+            "`desiredHardSpendingLimit.ticks` is no whole",
+        ),
     ],
 )
 async def test_what_makes_no_sense_is_refused_in_words(team, operator, method, path, body, seen):

@@ -40,6 +40,43 @@ async def test_keyed_routes_show_their_refusals(surface):
     assert chat["security"] == [{"bearer": []}, {"header": []}]
 
 
+async def test_each_item_of_an_input_has_its_shape(surface):
+    """What `POST /v1/responses` decodes item by item is shown as the union that it is, and its types are named."""
+    schemas = (await surface.client.get("/openapi.json")).json()["components"]["schemas"]
+    text, items = schemas["ResponsesRequest"]["properties"]["input"]["anyOf"]
+    assert text == {"type": "string"}
+    names = [item["$ref"].removeprefix("#/components/schemas/") for item in items["items"]["anyOf"]]
+    types = [schemas[name]["properties"]["type"]["enum"] for name in names]
+    assert types == [["message"], ["function_call"], ["function_call_output"], ["reasoning"]]
+
+
+async def test_a_paged_list_shows_how_to_ask_for_a_page(surface):
+    """`pageSize` and `paginationToken` stand in the document where they are read, and nowhere else."""
+    paths = (await surface.client.get("/openapi.json")).json()["paths"]
+    queries = {
+        f"{method.upper()} {path}": [p["name"] for p in what.get("parameters", []) if p["in"] == "query"]
+        for path, methods in paths.items()
+        for method, what in methods.items()
+    }
+    paged = ("/management/auth/teams/{team_id}/api-keys", "/management/v1/billing/teams/{team_id}/prepaid/balance")
+    pages = {f"GET {path}": ["pageSize", "paginationToken"] for path in paged}
+    assert {name: asked for name, asked in queries.items() if asked} == pages
+
+
+async def test_the_consoles_statuses_are_documented(surface):
+    """Its address leads on to its files; a file may be missing, or be the one that the browser has."""
+    document = (await surface.client.get("/openapi.json")).json()
+    address, file = (document["paths"][path]["get"]["responses"] for path in ("/console", "/console/{file}"))
+    page = await surface.client.get("/console/index.html")
+    known = {"if-none-match": page.headers["etag"]}
+    again = await surface.client.get("/console/index.html", headers=known)
+    missing = await surface.client.get("/console/nothing.html")
+    led = await surface.client.get("/console", follow_redirects=False)
+    assert (page.status_code, again.status_code, missing.status_code, led.status_code) == (200, 304, 404, 307)
+    assert {"200", "304", "404"} < file.keys()
+    assert "307" in address and "200" not in address
+
+
 async def test_an_image_url_is_documented_as_a_string(surface):
     """What is decoded as a raw view is still shown as what clients send."""
     schemas = (await surface.client.get("/openapi.json")).json()["components"]["schemas"]

@@ -168,6 +168,7 @@ def test_values_out_of_range_are_invalid_arguments(fields, words):
         ({"tools": [{"type": "function", "function": {"name": "f", "parameters": 5}}]}, "parameters: expected object"),
         ({"logit_bias": [1]}, "logit_bias: expected object, got array"),
         ({"logit_bias": {"a": 1}}, "token ids"),
+        ({"logit_bias": {"٣": 1}}, "token ids"),
         ({"response_format": {"type": "json_schema", "json_schema": {"schema": []}}}, "schema: expected object"),
         ({"messages": None}, "messages: expected array, got null"),
     ],

@@ -24,6 +24,10 @@ rules:
   - when: {text: "weather in"}
     tool_calls: [{name: find_weather, arguments: {city: Oslo}}]
   - when: {text: "as JSON"}
+  - when: {text: "describe the shape", images: 1}
+    text: '{"shape": "square", "colour": "red"}'
+  - when: {text: "record the shape", images: 1}
+    tool_calls: [{name: record_shape, arguments: {shape: square, colour: red}}]
   - when: {images: 1}
     chunks: ["A red square ", "on a white background."]
   - text: Hello from the script.
@@ -36,6 +40,7 @@ class LiveServer:
 
     base_url: str  # with /v1
     api_key: str
+    grpc_host: str
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +90,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, image_host: str) -> Iterato
     with (
         (folder / "log.txt").open("wb") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "vitrail", "serve", "--port", "0", "--data-dir", "data"],
+            [sys.executable, "-m", "vitrail", "serve", "--port", "0", "--grpc-port", "0", "--data-dir", "data"],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -113,5 +118,6 @@ def _read_announcement(process: subprocess.Popen[str], lines: Queue[str], log: P
         text += lines.get(timeout=30)
     base_url = re.search(r"Vitrail serves (\S+)", text)
     api_key = re.search(r"export XAI_API_KEY=(\S+)", text)
-    assert base_url and api_key, json.dumps(text)
-    return LiveServer(base_url=base_url[1], api_key=api_key[1])
+    grpc_host = re.search(r"gRPC on (\S+)", text)
+    assert base_url and api_key and grpc_host, json.dumps(text)
+    return LiveServer(base_url=base_url[1], api_key=api_key[1], grpc_host=grpc_host[1])

@@ -32,14 +32,14 @@ def installed() -> None:
 
 
 @pytest.fixture(scope="module")
-def run_program(server: Any, picture: Path) -> Program:
+def run_program(server: Any, picture: Path, image_host: str) -> Program:
     """Run one program of clients/ on the picture; return the object that it prints."""
 
     def run(name: str) -> dict[str, Any]:
-        place = {"XAI_API_KEY": server.api_key, "XAI_API_BASE": server.base_url}
+        place = {"XAI_API_KEY": server.api_key, "XAI_API_BASE": server.base_url, "GRPC_HOST": server.grpc_host}
         done = subprocess.run(
             [str(PYTHON), str(HERE / "clients" / name), str(picture)],
-            env={**os.environ, **place},
+            env={**os.environ, **place, "IMAGE_HOST": image_host},
             capture_output=True,
             text=True,
             timeout=50,
@@ -110,3 +110,40 @@ def test_instructor(run_program: Program) -> None:
         assert usage["prompt_tokens_details"]["image_tokens"] == 1280, mode
     assert said["unknown_model"]["status"] == 404 and "no-such-model" in said["unknown_model"]["body"]
     assert said["wrong_key"]["status"] == 400 and "in***ey" in said["wrong_key"]["body"]
+
+
+def test_xai_sdk(run_program: Program) -> None:
+    """The xAI SDK over gRPC, both of its clients: all that it asks of pictures, and its refusals by status."""
+    said = run_program("with_xai_sdk.py")
+    assert said["answer"] == said["deferred"] == ANSWER and said["async"] == [ANSWER, ANSWER]
+    assert said["image_tokens"] == 1280
+    assert [text for text, _ in said["streamed"] if text] == PIECES
+    counts = [tokens for _, tokens in said["streamed"]]
+    assert counts == sorted(counts) and counts[-1] == said["total_tokens"] > counts[0]
+    assert said["shape"] == SHAPE
+    assert said["call"] == ["find_weather", '{"city": "Oslo"}']
+    assert said["models"] == ["grok-2-vision-1212"] and said["key"] == "first key" and said["tokens"] > 2
+    assert said["unknown_model"]["code"] == "NOT_FOUND" and "no-such-model" in said["unknown_model"]["details"]
+    assert said["wrong_key"]["code"] == "UNAUTHENTICATED" and "in***ey" in said["wrong_key"]["details"]
+    assert said["bad_image"]["code"] == "INVALID_ARGUMENT"
+    assert said["no_picture_there"]["code"] == "DATA_LOSS"
+
+
+def test_pydantic_ai_over_the_xai_sdk(run_program: Program) -> None:
+    """The same as over REST, by XaiProvider."""
+    said = run_program("with_pydantic_ai_xai.py")
+    assert said["answer"] == ANSWER and said["streamed"] == PIECES
+    assert said["usage"]["input_tokens"] == said["streamed_usage"]["input_tokens"] > 1280
+    assert said["usage"]["output_tokens"] == said["streamed_usage"]["output_tokens"] > 0
+    assert said["shapes"] == {"tool": SHAPE, "native": SHAPE}
+    assert said["unknown_model"]["status"] == 404 and "no-such-model" in said["unknown_model"]["body"]
+    assert said["wrong_key"]["status"] == 401 and "in***ey" in said["wrong_key"]["body"]
+
+
+def test_instructor_over_the_xai_sdk(run_program: Program) -> None:
+    """An instance by a function call and by a response format, whole and growing."""
+    said = run_program("with_instructor_xai.py")
+    assert said["shapes"] == {"TOOLS": SHAPE, "JSON_SCHEMA": SHAPE}
+    for mode, partials in said["streamed"].items():
+        assert partials[-1] == SHAPE, mode
+    assert "no-such-model" in said["unknown_model"] and "in***ey" in said["wrong_key"]

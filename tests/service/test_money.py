@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    consumes,
     invariant,
     multiple,
     rule,
@@ -22,7 +23,7 @@ from hypothesis.stateful import (
 
 from vitrail.domain.billing import month_of
 from vitrail.domain.completion import Usage
-from vitrail.domain.errors import InvalidArgument
+from vitrail.domain.errors import InvalidArgument, OutOfCredits
 from vitrail.domain.settlement import CompletionStatus, Cost, Settlement
 from vitrail.service.accounts import Accounts
 from vitrail.service.audit import audit
@@ -56,11 +57,16 @@ class Money(RuleBasedStateMachine):
 
     databases: tuple[Database, Database]
     settled = Bundle("settled")
+    admitted = Bundle("admitted")
 
     def __init__(self) -> None:
         super().__init__()
         self.now = datetime(2026, 11, 25, tzinfo=UTC)
         self.accounts = [Accounts(database, now=lambda: self.now) for database in self.databases]
+        self.billing = [
+            Billing(database, BillingOptions(charge=True), now=lambda: self.now) for database in self.databases
+        ]
+        self.held: dict[tuple[int, int], int] = {}  # (process, team) -> what its running requests will cost
         teams = Teams(self.databases[0])
         self.teams = [teams.create(str(uuid.uuid4())).id for _ in range(2)]
         self.given = dict.fromkeys(self.teams, 0)  # free credits that were ever given
@@ -87,6 +93,35 @@ class Money(RuleBasedStateMachine):
     @rule(team=st.integers(0, 1), ticks=st.integers(0, 2000))
     def limit(self, team: int, ticks: int) -> None:
         self.accounts[0].limit(self.teams[team], hard_ticks=ticks)
+
+    @rule(target=admitted, team=st.integers(0, 1), process=st.integers(0, 1), ticks=st.integers(1, 500))
+    def admit(self, team: int, process: int, ticks: int) -> object:
+        """Let a request begin where a team has more than what its running requests of that process will cost."""
+        team_id, key = self.teams[team], (process, team)
+        available = self.accounts[1 - process].show_funds(team_id).available_ticks
+        try:
+            asyncio.run(self.billing[process].check_funds(team_id))
+        except OutOfCredits:
+            assert available <= self.held.get(key, 0)
+            return multiple()
+        assert available > self.held.get(key, 0)
+        self.billing[process].hold(team_id, ticks)
+        self.held[key] = self.held.get(key, 0) + ticks
+        return (process, team, ticks)
+
+    @rule(target=settled, which=consumes(admitted), answer_ticks=st.integers(0, 500), is_whole=st.booleans())
+    def end(self, which: tuple[int, int, int], answer_ticks: int, is_whole: bool) -> object:
+        """Settle an admitted request with what it came to, or end it without a piece; then let go of what was held."""
+        process, team, prompt_ticks = which
+        self.billing[process].hold(self.teams[team], -prompt_ticks)
+        self.held[process, team] -= prompt_ticks
+        if not is_whole:
+            return multiple()
+        row = settlement(self.teams[team], prompt_ticks + answer_ticks, self.now)
+        ledger = Ledger(self.databases[process], LedgerOptions(), billing=self.billing[process])
+        asyncio.run(ledger.settle(row))
+        self.spent[row.team_id] += row.cost.total_ticks
+        return (row.completion_id, row.team_id, row.cost.total_ticks)
 
     @rule(
         target=settled,

@@ -168,3 +168,23 @@ def test_the_server_starts_without_the_libraries_of_engines(tmp_path):
     program = f"import sys, vitrail.testing.child; print(*(name for name in {heavy} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_grpc_is_served_where_the_ini_file_wants_it(project):
+    """The xAI SDK asks the same script as the others, and its questions are in the same log."""
+    project.makeini(f"[pytest]\nvitrail_grpc = true\n{LOOP_SCOPE}")
+    project.makepyfile(
+        """
+        import pytest
+        from xai_sdk import Client
+        from xai_sdk.chat import user
+
+        @pytest.mark.vitrail(rules=[{"text": "A red square."}])
+        def test_grpc(vitrail_server):
+            with Client(api_host=vitrail_server.grpc_host) as client:
+                chat = client.chat.create("grok-2-vision", messages=[user("What is this?")])
+                assert chat.sample().content == "A red square."
+            assert [request.text for request in vitrail_server.requests] == ["What is this?"]
+        """
+    )
+    project.runpytest_subprocess().assert_outcomes(passed=1)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from vitrail.app import make_data_dir, open_weights
+from vitrail.app import ModelCheck, check_model, make_data_dir, open_weights
 from vitrail.cli.options import AsJson, ConfigFile, DataDir, load
+from vitrail.engines.weights import ModelFiles, WeightsUnavailable
 from vitrail.engines.weights_progress import ConsoleProgress, render_size
 
 
@@ -19,6 +23,8 @@ def build_group() -> typer.Typer:
     group = typer.Typer(help="Models and their weights.", no_args_is_help=True)
     group.command("list")(list_)
     group.command("pull")(pull)
+    group.command("remove")(remove)
+    group.command("check")(check)
     return group
 
 
@@ -33,6 +39,8 @@ def list_(data_dir: DataDir = None, config: ConfigFile = None, as_json: AsJson =
             "description": entry.description,
             "licence": entry.licence,
             "size_bytes": entry.size_bytes,
+            "input": ["text", "image"] if entry.sees else ["text"],
+            "origin": entry.origin,
             "here": store.locate_files(entry.name) is not None,
         }
         for entry in store.manifest()
@@ -45,10 +53,12 @@ def list_(data_dir: DataDir = None, config: ConfigFile = None, as_json: AsJson =
     for entry in settings.models:
         table.add_row(entry.id, entry.engine, ", ".join(entry.aliases))
     console.print(table)
-    table = Table("weights", "size", "licence", "here", "what", title="Named weights", title_justify="left")
+    name_and_size = (Column("weights", no_wrap=True), Column("size", no_wrap=True))
+    table = Table(*name_and_size, "input", "licence", "here", "what", title="Named weights", title_justify="left")
     for known in store.manifest():
         here = "yes" if store.locate_files(known.name) else "no"
-        table.add_row(known.name, render_size(known.size_bytes), known.licence, here, known.description)
+        takes = "text, image" if known.sees else "text"
+        table.add_row(known.name, render_size(known.size_bytes), takes, known.licence, here, known.description)
     console.print(table)
 
 
@@ -62,3 +72,56 @@ def pull(
     make_data_dir(settings)
     with ConsoleProgress(Console(stderr=True)) as progress:
         print(open_weights(settings).pull(name, progress))
+
+
+def remove(
+    name: Annotated[str, typer.Argument(help="Weights, as `vitrail models list` names them.")],
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Delete weights from the data directory, whole or begun."""
+    freed = open_weights(load(data_dir=data_dir, config=config)).remove(name)
+    print(f"{render_size(freed)} freed." if freed else f"Nothing of {name} is here.")
+
+
+def check(
+    name: Annotated[str | None, typer.Argument(help="Weights, as `vitrail models list` names them.")] = None,
+    gguf: Annotated[Path | None, typer.Option(help="A GGUF file of your own instead.")] = None,
+    mmproj: Annotated[Path | None, typer.Option(help="Its vision projector.")] = None,
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long to measure, loading included.")] = 20.0,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether a model fits into this machine, and measure how fast it is; fails if it does not fit."""
+    settings = load(data_dir=data_dir, config=config)
+    if (name is None) == (gguf is None):
+        raise typer.BadParameter("either the name of weights, or --gguf")
+    files = ModelFiles(gguf, mmproj) if gguf is not None else open_weights(settings).locate_files(name or "")
+    if files is None:
+        size = render_size(next(w.size_bytes for w in open_weights(settings).manifest() if w.name == name))
+        raise WeightsUnavailable(
+            f"The weights {name} are not here; they are a download of {size}, and take at least as much memory.",
+            hint=f"Fetch them with `vitrail models pull {name} --data-dir {settings.data_dir}`.",
+        )
+    result = asyncio.run(check_model(files, settings, seconds=seconds))
+    print(json.dumps(dataclasses.asdict(result) | {"fits": result.fits}) if as_json else _render_check(result))
+    if not result.fits:
+        raise typer.Exit(1)
+
+
+def _render_check(result: ModelCheck) -> str:
+    """The result in lines for people."""
+    there = "unknown" if result.available_bytes is None else render_size(result.available_bytes)
+    lines = [f"memory needed     {render_size(result.needed_bytes)} and some to work with; available: {there}"]
+    if result.trial is None:
+        return "\n".join([*lines, "It does not fit: choose a smaller model, context window or number of slots."])
+    trial = result.trial
+    measured = (
+        ("memory taken", render_size(trial.resident_bytes), trial.resident_bytes),
+        ("loading", f"{trial.load_seconds:.1f} s", trial.load_seconds),
+        ("one picture", f"{trial.picture_seconds or 0:.1f} s to the first word", trial.picture_seconds),
+        ("reading", f"{trial.prompt_tokens_per_second or 0:.0f} tokens/s", trial.prompt_tokens_per_second),
+        ("writing", f"{trial.tokens_per_second or 0:.1f} tokens/s", trial.tokens_per_second),
+    )
+    return "\n".join([*lines, *(f"{what:<17} {shown}" for what, shown, value in measured if value is not None)])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 import uvloop
 from rich.console import Console
 
-from vitrail.app import Runtime, describe_models, open_runtime, pull_weights
+from vitrail.app import Runtime, describe_models, open_grpc, open_runtime, pull_weights
 from vitrail.cli.options import ConfigFile, DataDir, load
 from vitrail.engines.weights_progress import ConsoleProgress
 from vitrail.http_api.routes import create_http_app
@@ -53,22 +54,34 @@ async def _serve_on(listener: socket.socket, settings: Settings) -> None:
     with ConsoleProgress(console) as progress:
         await asyncio.to_thread(pull_weights, settings, progress)
     server: Server | None = None
-    async with open_runtime(
-        settings, tell=console.print, draining=lambda: server is not None and server.should_exit
-    ) as runtime:
+    async with (
+        open_runtime(
+            settings, tell=console.print, draining=lambda: server is not None and server.should_exit
+        ) as runtime,
+        open_grpc(settings, runtime.services) as grpc,
+    ):
+
+        async def stop_grpc() -> None:
+            if grpc is not None:
+                await grpc.stop(
+                    drain_seconds=settings.server.drain_seconds, hurry=lambda: server is not None and server.force_exit
+                )
+
         server = make_server(
-            create_http_app(runtime.services, settings.http),
+            create_http_app(replace(runtime.services, grpc_address=grpc.address if grpc else None), settings.http),
             settings.server,
             settings.http,
-            on_ready=lambda: _announce(runtime, listener_url(listener) + "/v1"),
+            on_ready=lambda: _announce(runtime, listener_url(listener) + "/v1", grpc.address if grpc else None),
+            stop_beside=[stop_grpc],
         )
         await server.serve(sockets=[listener])
 
 
-def _announce(runtime: Runtime, base_url: str) -> None:
+def _announce(runtime: Runtime, base_url: str, grpc_address: str | None) -> None:
     """Print how to use the server; the first key is made and shown here, once."""
     console = base_url.removesuffix("/v1") + "/console"
-    lines = ["", f"Vitrail serves {base_url}", f"The console in a browser: {console}", ""]
+    grpc_line = [f"and gRPC on {grpc_address}"] if grpc_address else []
+    lines = ["", f"Vitrail serves {base_url}", *grpc_line, f"The console in a browser: {console}", ""]
     if runtime.keyring.count() == 0:
         secret = runtime.keyring.create(name="first key").secret
         lines += [

@@ -180,3 +180,13 @@ class Perceiver(Protocol):
     async def perceive(self, image: PreparedImage, *, asker: str = "") -> Perceived:
         """Return what is perceived in a picture, without a question; raises Unavailable."""
         ...
+
+
+@runtime_checkable
+class Restarting(Protocol):
+    """An engine with a process of its own that is started again when it dies."""
+
+    @property
+    def restarts(self) -> int:
+        """Return how often that was tried since the engine started."""
+        ...

@@ -24,6 +24,11 @@ def note_digest(path: Path, digest: str) -> None:
         _note(path).write_text(f"{digest} {_state(path)}\n", encoding="ascii")
 
 
+def forget_digest(path: Path) -> None:
+    """Remove what was remembered of the file."""
+    _note(path).unlink(missing_ok=True)
+
+
 def hash_file(path: Path) -> str:
     """Return the file's SHA-256 in hex, computed from its bytes."""
     with path.open("rb") as file:

@@ -7,10 +7,11 @@ Knows nothing of retries, models or pictures.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -24,12 +25,17 @@ from vitrail.engines.openai_wire import ChunkParser, Json
 from vitrail.engines.sse import EventSplitter
 
 JSON_HEADERS = {"Content-Type": "application/json"}
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 UNEXPECTED_SHAPE = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 ERROR_BODY_LIMIT_BYTES = 64 << 10
 RETRY_AFTER_SECONDS = 1.0
 
 
-class Stalled(Unavailable):
+class Unreachable(Unavailable):
+    """The service is currently unavailable."""
+
+
+class Stalled(Unreachable):
     """The service is currently unavailable."""
 
 
@@ -61,13 +67,15 @@ class OpenAIClient:
         """Drop every connection."""
         await self._session.close()
 
-    async def call(self, method: str, path: str, body: object = None) -> Any:
-        """Return the JSON answer of a small call; raises the Failure that fits."""
+    async def call(self, method: str, path: str, body: object = None, *, seconds: float | None = None) -> Any:
+        """Return the JSON answer of a small call, within `seconds` if given; raises the Failure that fits."""
         data = None if body is None else BytesIO(msgspec.json.encode(body))
         url = self._base_url + path
         with self._translated():
-            async with asyncio.timeout(self._patience.call_seconds):
-                async with self._session.request(method, url, data=data, headers=JSON_HEADERS) as response:
+            async with asyncio.timeout(seconds or self._patience.call_seconds):
+                async with self._session.request(
+                    method, url, data=data, headers=JSON_HEADERS, allow_redirects=False
+                ) as response:
                     await self._refuse_error(response)
                     answer = await response.read()
                     return msgspec.json.decode(answer) if answer else None
@@ -97,14 +105,17 @@ class OpenAIClient:
                 raise Unavailable
         return bytes(answer)
 
-    async def stream_chat(self, path: str, body: bytes, *, top_logprobs: int = 0) -> AsyncGenerator[Piece, None]:
+    async def stream_chat(
+        self, path: str, body: bytes, *, top_logprobs: int = 0, headers: Mapping[str, str] = NO_HEADERS
+    ) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of the answer to a rendered `body`; closing the generator drops the connection.
 
-        Raises Stalled when nothing came for too long, Unavailable, RateLimited, InvalidArgument or ContextTooLong.
+        Raises Stalled when nothing came for too long, Unreachable for a connection that failed or an answer that makes
+        no sense, Unavailable, RateLimited, InvalidArgument or ContextTooLong. Redirects are not followed.
         """
         parser = ChunkParser(top_logprobs=top_logprobs)
         with self._translated():
-            response = await self._open_stream(path, body)
+            response = await self._open_stream(path, body, headers)
             try:
                 events = _read_events(response.content, wait_seconds=lambda: self._wait_seconds(parser))
                 async for event in events:
@@ -115,17 +126,19 @@ class OpenAIClient:
             finally:
                 response.close()
             if not parser.is_finished:
-                raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+                raise Unreachable(retry_after_seconds=RETRY_AFTER_SECONDS)
             for piece in parser.finish():
                 yield piece
 
     def _wait_seconds(self, parser: ChunkParser) -> float:
         return self._patience.idle_seconds if parser.has_started else self._patience.first_piece_seconds
 
-    async def _open_stream(self, path: str, body: bytes) -> aiohttp.ClientResponse:
+    async def _open_stream(self, path: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """Return the response once its head came and is that of an event stream."""
         async with asyncio.timeout(self._patience.first_piece_seconds):
-            response = await self._session.post(self._base_url + path, data=BytesIO(body), headers=JSON_HEADERS)
+            response = await self._session.post(
+                self._base_url + path, data=BytesIO(body), headers={**JSON_HEADERS, **headers}, allow_redirects=False
+            )
             try:
                 await self._refuse_error(response)
                 if response.content_type == "application/json":
@@ -154,7 +167,7 @@ class OpenAIClient:
         except (aiohttp.ClientError, OSError, *UNEXPECTED_SHAPE) as failure:
             self._log.warning("engine connection failed", error=type(failure).__name__)
             is_stall = isinstance(failure, TimeoutError) and not isinstance(failure, aiohttp.ClientError)
-            raise (Stalled if is_stall else Unavailable)(retry_after_seconds=RETRY_AFTER_SECONDS) from failure
+            raise (Stalled if is_stall else Unreachable)(retry_after_seconds=RETRY_AFTER_SECONDS) from failure
 
 
 async def _read_events(

@@ -24,8 +24,8 @@ def engine_names() -> tuple[str, ...]:
 def make_engine(name: str, /, *parts: object, **options: object) -> Engine:
     """Return a new engine, not yet started; `parts` and `options` are what its class takes.
 
-    facts (the language engine, options), llama (options, gguf, mmproj), upstream (options, base_url=, key=, model=),
-    scripted (path of the script or None, model=). Raises ValueError for a name that does not exist.
+    facts (the language engine, options), llama (options, gguf, mmproj), upstream (options, base_url=, key=, model=,
+    kind=), scripted (path of the script or None, model=). Raises ValueError for a name that does not exist.
     """
     return factory(name)(*parts, **options)
 

@@ -33,6 +33,8 @@ class Asked:
     system: str = ""
     last_role: Role = Role.USER
     digest: str = ""
+    tools: tuple[str, ...] = ()  # names of the functions that may be called
+    structured: bool = False  # the answer has to be JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class When:
     height_px: range | None = None
     sha256: str | None = None
     digest: str | None = None
+    tool: str | None = None
+    structured: bool | None = None
     call: range | None = None
 
     def holds(self, asked: Asked) -> bool:
@@ -61,6 +65,8 @@ class When:
             and (self.model is None or self.model == asked.model)
             and (self.images is None or len(asked.images) in self.images)
             and (self.digest is None or self.digest == asked.digest)
+            and (self.tool is None or self.tool in asked.tools)
+            and (self.structured is None or self.structured is asked.structured)
             and (not self._asks_of_an_image or any(map(self._image_holds, asked.images)))
         )
 

@@ -25,6 +25,8 @@ def read_asked(prompt: Prompt, sampling: Sampling, *, model: str) -> Asked:
         system="\n".join(system),
         last_role=prompt.messages[-1].role if prompt.messages else Role.USER,
         digest=digest_prompt(prompt, sampling),
+        tools=tuple(tool.name for tool in prompt.tools),
+        structured=prompt.response_format is not None,
     )
 
 

@@ -75,6 +75,8 @@ def _read_when(place: Place) -> When:
             "height_px": _read_range,
             "sha256": _read_sha256,
             "digest": Place.read_text,
+            "tool": Place.read_text,
+            "structured": Place.read_boolean,
             "call": _read_range,
         }
     )

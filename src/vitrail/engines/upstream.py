@@ -1,7 +1,7 @@
 """The upstream engine: any OpenAI-compatible server (vLLM, SGLang, llama-server, Ray Serve) behind a base URL.
 
 Made by registry. Pictures travel as data URIs, so the other side never fetches anything. Nothing that it says in an
-error reaches a client.
+error reaches a client. What differs between kinds of servers is in `upstream_dialect`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 import msgspec
 
-from vitrail.domain.chat import Sampling
+from vitrail.domain.chat import Sampling, ToolMode
 from vitrail.domain.errors import Failure, InvalidArgument, RateLimited, Unavailable
 from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token
+from vitrail.engines.breaker import Breaker, Clock
+from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
 from vitrail.engines.openai_client import OpenAIClient, Patience, Stalled
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
 from vitrail.engines.pictures import render_data_uri
+from vitrail.engines.server_kind import ServerKind
+from vitrail.engines.upstream_dialect import DIALECTS, adapt
 from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.engines.words import count_words, tokenize_words
 
@@ -39,14 +44,22 @@ class UpstreamEngine:
         base_url: str,
         model: str,
         key: str | None = None,
+        kind: ServerKind = ServerKind.OPENAI,
         sleep: Sleep = asyncio.sleep,
+        monotonic: Clock = time.monotonic,
     ) -> None:
         self._options = options
         self._base_url = base_url.rstrip("/")
         self._model = model
         self._key = key
+        self._kind = kind
+        self._dialect = DIALECTS[kind]
         self._sleep = sleep
+        self._breaker = Breaker(
+            failures=options.breaker_failures, pause_seconds=options.breaker_seconds, monotonic=monotonic
+        )
         self._client: OpenAIClient | None = None
+        self._root: OpenAIClient | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -58,8 +71,8 @@ class UpstreamEngine:
 
     @property
     def fingerprint(self) -> str:
-        """Return text over address, model and how pictures are sent; changes over there cannot be seen from here."""
-        seen = json.dumps([self._base_url, self._model, self._options.picture_format.value])
+        """Return text over address, model and how it is asked; changes over there cannot be seen from here."""
+        seen = json.dumps([self._base_url, self._model, self._options.picture_format.value, self._kind.value])
         return f"upstream-{hashlib.sha256(seen.encode()).hexdigest()[:16]}"
 
     async def start(self) -> None:
@@ -72,16 +85,23 @@ class UpstreamEngine:
             call_seconds=options.call_seconds,
         )
         self._client = OpenAIClient(self._base_url, key=self._key, patience=patience)
+        self._root = OpenAIClient(self._base_url.removesuffix("/v1"), key=self._key, patience=patience)
 
     async def close(self) -> None:
         """Drop every connection; generations in flight fail with Unavailable."""
-        if self._client is not None:
-            client, self._client = self._client, None
-            await client.close()
+        clients = (self._client, self._root)
+        self._client = self._root = None
+        for client in clients:
+            if client is not None:
+                await client.close()
 
     async def health(self) -> Health:
-        """Return whether the other server lists its models."""
+        """Return whether the other server lists its models and, where its kind can tell, calls itself healthy."""
+        if self._breaker.is_open:
+            return Health(ready=False, detail=f"{self._base_url}: it has not answered; left alone for a while")
         try:
+            if self._dialect.health_path is not None and self._root is not None:
+                await self._root.call("GET", self._dialect.health_path)
             await self._open_client().call("GET", "/models")
         except Failure as failure:
             return Health(ready=False, detail=f"{self._base_url}: {type(failure).__name__}")
@@ -100,15 +120,31 @@ class UpstreamEngine:
     async def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of one answer; retried only while nothing of it has come."""
         self._refuse(prompt)
+        if not self._dialect.keeps_tool_choice and _must_call(prompt):
+            forced = self._generate(force_tools(prompt), plan_sampling(sampling))
+            pieces = read_calls(forced, sampling, is_json_reply=prompt.response_format is not None)
+        else:
+            pieces = self._generate(prompt, sampling)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def _generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         body = await asyncio.to_thread(self._render_body, prompt, sampling)
+        headers = self._routing_headers(prompt)
         for attempt in range(self._options.retries + 1):
             has_started = False
             try:
-                stream = self._open_client().stream_chat("/chat/completions", body, top_logprobs=sampling.top_logprobs)
-                async with aclosing(stream) as pieces:
-                    async for piece in pieces:
-                        has_started = True
-                        yield piece
+                with self._breaker.passage():
+                    stream = self._open_client().stream_chat(
+                        "/chat/completions", body, top_logprobs=sampling.top_logprobs, headers=headers
+                    )
+                    async with aclosing(stream) as pieces:
+                        async for piece in pieces:
+                            if not has_started:
+                                self._breaker.note_life()
+                            has_started = True
+                            yield piece
                 return
             except (Unavailable, RateLimited) as failure:
                 if has_started or attempt == self._options.retries or not self._is_worth_another(failure, attempt):
@@ -118,10 +154,18 @@ class UpstreamEngine:
     def _is_worth_another(self, failure: Failure, attempt: int) -> bool:
         """Whether the wait that the other side asks for is short; a stalled request has waited enough."""
         asked_seconds = failure.retry_after_seconds or 0.0
-        return not isinstance(failure, Stalled) and asked_seconds <= max(1.0, self._pause_seconds(attempt))
+        is_hopeless = isinstance(failure, Stalled) or self._breaker.is_open
+        return not is_hopeless and asked_seconds <= max(1.0, self._pause_seconds(attempt))
 
     def _pause_seconds(self, attempt: int) -> float:
         return min(self._options.retry_pause_seconds * 2.0**attempt, LONGEST_PAUSE_SECONDS)
+
+    def _routing_headers(self, prompt: Prompt) -> dict[str, str]:
+        """A key that is the same for every request whose first picture is the same, and says nothing about it."""
+        if not prompt.images or not self._options.routing_header:
+            return {}
+        key = hashlib.sha256(f"route {prompt.images[0].content_hash}".encode()).hexdigest()[:32]
+        return {self._options.routing_header: key}
 
     def _refuse(self, prompt: Prompt) -> None:
         if prompt.images and not self._options.images:
@@ -137,4 +181,9 @@ class UpstreamEngine:
     def _render_body(self, prompt: Prompt, sampling: Sampling) -> bytes:
         rendering = Rendering(image_url=lambda image: render_data_uri(image.picture, self._options.picture_format))
         body: Json = {"model": self._model, **render_chat(prompt, sampling, rendering)}
-        return msgspec.json.encode(body)
+        return msgspec.json.encode(adapt(body, self._dialect))
+
+
+def _must_call(prompt: Prompt) -> bool:
+    choice = prompt.tool_choice
+    return bool(prompt.tools) and choice is not None and (choice.mode is ToolMode.REQUIRED or choice.name is not None)

@@ -18,6 +18,15 @@ class UpstreamOptions(BaseModel):
     call_seconds: float = Field(10.0, gt=0, description="Longest time for a health check or a token count.")
     retries: int = Field(2, ge=0, description="Retries of a request of which nothing has been answered yet.")
     retry_pause_seconds: float = Field(0.5, ge=0, description="Pause before the first retry; each one doubles.")
+    breaker_failures: int = Field(
+        5, ge=1, description="Requests in a row without any answer after which the other server is left alone."
+    )
+    breaker_seconds: float = Field(10.0, gt=0, description="How long it is left alone; then one request tries it.")
+    routing_header: str = Field(
+        "X-Session-ID",
+        pattern=r"^([A-Za-z0-9-]+)?$",
+        description="Header with a key made of the first image, for routers that hash; empty to leave it out.",
+    )
     picture_format: PictureFormat = Field(PictureFormat.PNG, description="How pictures are sent: png or jpeg (or bmp).")
     images: bool = Field(True, description="Whether the model over there takes images.")
     tools: bool = Field(True, description="Whether the model over there can call functions.")

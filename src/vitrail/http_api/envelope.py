@@ -19,7 +19,7 @@ from vitrail.http_api.disconnect import ClientGone
 from vitrail.http_api.exchange import SCOPE_KEY, Exchange
 from vitrail.http_api.faults import play_fault
 from vitrail.http_api.options import HttpOptions
-from vitrail.http_api.services import Services
+from vitrail.service.services import Services
 
 _CLIENT_GONE_STATUS = 499  # for log and metrics; nobody is there to read it
 _SEEN_ID_LENGTH = 128

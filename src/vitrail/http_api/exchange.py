@@ -16,7 +16,7 @@ from vitrail.http_api.body import BodyReader
 from vitrail.http_api.errors import render_failure
 from vitrail.http_api.json_body import decode_body
 from vitrail.http_api.options import HttpOptions
-from vitrail.http_api.services import Management, Services
+from vitrail.service.services import Management, Services
 
 T = TypeVar("T")
 

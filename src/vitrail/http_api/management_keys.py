@@ -19,9 +19,10 @@ from vitrail.http_api import wire_management as wire
 from vitrail.http_api.exchange import ManagedExchange
 from vitrail.http_api.json_answer import render_json
 from vitrail.http_api.management_values import parse_instant, parse_number, render_instant
+from vitrail.http_api.route import MOST_ROWS
 
 ENDPOINTS = ("chat", "image", "messages", "models", "tokenize")
-_MOST_ROWS = 100
+_FOREIGN_TOKEN = "`paginationToken` is none that this server gave."
 _UPDATED = {
     "name": "name",
     "acls": "acls",
@@ -149,9 +150,9 @@ async def create_team(managed: ManagedExchange) -> Response:
 
 def parse_page_size(text: str | None) -> int:
     """Return how many rows a page is to have; raises InvalidArgument."""
-    size = parse_number(text, where="pageSize") if text else _MOST_ROWS
-    if not 1 <= size <= _MOST_ROWS:
-        raise InvalidArgument(f"`pageSize` is from 1 to {_MOST_ROWS}, not {size}.")
+    size = parse_number(text, where="pageSize") if text else MOST_ROWS
+    if not 1 <= size <= MOST_ROWS:
+        raise InvalidArgument(f"`pageSize` is from 1 to {MOST_ROWS}, not {size}.")
     return size
 
 
@@ -161,9 +162,12 @@ def parse_page_token(text: str | None) -> tuple[int, str] | None:
         return None
     try:
         at, _, row_id = urlsafe_b64decode(text.encode()).decode().partition(":")
-        return int(at), row_id
+        at_ms = int(at)
     except (ValueError, binascii.Error) as error:
-        raise InvalidArgument("`paginationToken` is none that this server gave.") from error
+        raise InvalidArgument(_FOREIGN_TOKEN) from error
+    if not 0 <= at_ms < 2**63:
+        raise InvalidArgument(_FOREIGN_TOKEN)
+    return at_ms, row_id
 
 
 def render_page_token(at: datetime, row_id: str) -> str:

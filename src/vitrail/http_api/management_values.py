@@ -17,11 +17,11 @@ def parse_instant(text: str | None, *, where: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # near the years 1 and 9999, UTC may be in another one
         raise InvalidArgument(
             f"`{where}` is no time: {text[:_LONGEST]!r}.", hint='Write "2027-01-31T00:00:00Z".'
         ) from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def render_instant(moment: datetime) -> str:
@@ -41,11 +41,11 @@ def parse_number(value: str | int, *, where: str) -> int:
 
 def parse_money(asked: MoneyAsked, *, where: str) -> int:
     """Return an amount in ticks, given as cents or as ticks; raises InvalidArgument."""
-    if (asked.val is None) == (asked.ticks is None):
-        raise InvalidArgument(f"`{where}` needs `val` (USD cents) or `ticks` (10^8 to a cent), and not both.")
-    if asked.val is not None:
+    if asked.val is not None and asked.ticks is None:
         return parse_number(asked.val, where=f"{where}.val") * TICKS_PER_CENT
-    return parse_number(asked.ticks or 0, where=f"{where}.ticks")
+    if asked.ticks is not None and asked.val is None:
+        return parse_number(asked.ticks, where=f"{where}.ticks")
+    raise InvalidArgument(f"`{where}` needs `val` (USD cents) or `ticks` (10^8 to a cent), and not both.")
 
 
 def render_money(ticks: int) -> Money:

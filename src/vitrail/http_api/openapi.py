@@ -12,14 +12,14 @@ import msgspec
 from vitrail import __version__
 from vitrail.http_api.deferred import DeferredAccepted
 from vitrail.http_api.errors import ErrorBody, render_failure
-from vitrail.http_api.route import KeyedRoute, ManagementRoute, OpenRoute, Route
+from vitrail.http_api.route import MOST_ROWS, KeyedRoute, ManagementRoute, OpenRoute, Route
 from vitrail.http_api.wire_anthropic import CountedMessages, MessagesRequest
 from vitrail.http_api.wire_anthropic_answer import STREAM_EVENTS as MESSAGE_EVENTS
 from vitrail.http_api.wire_anthropic_answer import ErrorAnswer
 from vitrail.http_api.wire_chat import ChatCompletionRequest
 from vitrail.http_api.wire_completion import ChatCompletionChunk
 from vitrail.http_api.wire_response import STREAM_EVENTS as RESPONSE_EVENTS
-from vitrail.http_api.wire_responses import ResponsesRequest
+from vitrail.http_api.wire_responses import INPUT_ITEMS, ResponsesRequest
 from vitrail.http_api.wire_text import TextCompletion
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -54,8 +54,11 @@ _STREAMS: dict[str, tuple[type[msgspec.Struct], ...]] = {
 }
 _OF_IDS = {404: "No such id, or none that this key may see."}
 _OF_MODELS = {404: "No such model, or none that this key may use."}
+_OF_FILES = {404: "The console has no such file."}
 _OF_DEFERRED = {404: "No such deferred completion, or it was fetched before."}
 _PENDING = {"202": {"description": "Not ended yet; the body is empty."}}
+_UNCHANGED = {"304": {"description": "The same as `If-None-Match` names."}}
+_ELSEWHERE = {"307": {"description": "It is where `Location` leads."}}
 
 
 @functools.cache
@@ -89,7 +92,7 @@ def _schemas(routes: tuple[Route, ...]) -> dict[str, Any]:
     bodies = [route.body for route in routes if not isinstance(route, OpenRoute) and route.body]
     results = [route.result for route in routes if route.result]
     events = [event for stream in _STREAMS.values() for event in stream]
-    types = dict.fromkeys([*bodies, *results, *events, DeferredAccepted, ErrorBody, ErrorAnswer])
+    types = dict.fromkeys([*bodies, *results, *events, *INPUT_ITEMS, DeferredAccepted, ErrorBody, ErrorAnswer])
     return msgspec.json.schema_components(list(types), ref_template=_REFERENCE)[1]
 
 
@@ -97,17 +100,28 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.answer.__name__,
         "summary": (inspect.getdoc(route.answer) or "").partition("\n")[0],
-        "responses": {"200": _success(route)}
+        "responses": (_ELSEWHERE if route.path == "/console" else {"200": _success(route)})
         | (_PENDING if _is_deferred(route) else {})
+        | (_UNCHANGED if "{file" in route.path else {})
         | {str(status): _refusal(route, why) for status, why in sorted(_refusals(route).items())},
         "security": _security(route),
     }
-    if names := re.findall(r"{(\w+)", route.path):
-        schema = {"type": "string"}
-        operation["parameters"] = [{"name": n, "in": "path", "required": True, "schema": schema} for n in names]
+    if parameters := _parameters(route):
+        operation["parameters"] = parameters
     if not isinstance(route, OpenRoute) and route.body:
         operation["requestBody"] = {"required": True, "content": {"application/json": _of(route.body)}}
     return operation
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    text = {"type": "string"}
+    names = re.findall(r"{(\w+)", route.path)
+    parameters = [{"name": name, "in": "path", "required": True, "schema": text} for name in names]
+    if isinstance(route, ManagementRoute) and route.is_paged:
+        size = {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}
+        parameters.append({"name": "pageSize", "in": "query", "schema": size})
+        parameters.append({"name": "paginationToken", "in": "query", "schema": text})
+    return parameters
 
 
 def _success(route: Route) -> dict[str, Any]:
@@ -129,6 +143,8 @@ def _success(route: Route) -> dict[str, Any]:
 def _refusals(route: Route) -> dict[int, str]:
     """Return the statuses that a route may refuse with, and why."""
     refusals = dict(_OF_EVERY_ROUTE)
+    if "{file" in route.path:
+        refusals |= _OF_FILES
     if route.path == "/readyz":
         refusals |= {503: "Not ready; the body names the parts."}
     if isinstance(route, KeyedRoute):

@@ -30,6 +30,7 @@ class ServerInfo(Struct):
     console: str
     docs: str
     openapi: str
+    grpc: str | None  # host:port where the gRPC API listens
 
 
 async def show_root(exchange: Exchange) -> Response:
@@ -42,6 +43,7 @@ async def show_root(exchange: Exchange) -> Response:
             console="/console",
             docs="/docs",
             openapi="/openapi.json",
+            grpc=exchange.services.grpc_address,
         )
     )
 

@@ -16,19 +16,11 @@ from vitrail.http_api import wire_anthropic as wire
 from vitrail.http_api import wire_chat
 from vitrail.http_api.json_body import decode_body, decode_object_text, decode_text, mismatch
 from vitrail.http_api.options import HttpOptions
-from vitrail.http_api.parse_chat import (
-    INT32_MAX,
-    check_tool_count,
-    parse_function,
-    parse_schema,
-    parse_stop,
-    parse_tool_choice,
-    within,
-)
+from vitrail.http_api.parse_chat import parse_function, parse_schema, parse_stop, parse_tool_choice
 from vitrail.http_api.parse_turns import Part, Turns
+from vitrail.service.arguments import INT32_MAX, check_tool_count, within
 
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
-_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +70,13 @@ def _parse_prompt(
         response_format=_parse_format(config, options),
         tools=tools,
         tool_choice=parse_tool_choice(_render_choice(choice), tools),
-        parallel_tool_calls=not (choice and choice.disable_parallel_tool_use),
+        parallel_tool_calls=isinstance(choice, wire.NoToolChoice | None) or not choice.disable_parallel_tool_use,
         reasoning_effort="xhigh" if effort == "max" else effort,
         user=user,
     )
 
 
-def _parse_system(system: str | list[wire.TextBlock]) -> tuple[TextPart, ...]:
+def _parse_system(system: str | list[wire.SystemBlock]) -> tuple[TextPart, ...]:
     return (TextPart(system),) if isinstance(system, str) else tuple(TextPart(block.text) for block in system)
 
 
@@ -168,13 +160,17 @@ def _parse_tool(tool: wire.ClientTool, where: str, options: HttpOptions) -> Tool
 
 def _render_choice(choice: wire.ToolChoice | None) -> str | wire_chat.NamedTool | None:
     """Return the choice in the words of the chat route."""
-    if choice is None:
-        return None
-    if choice.type != "tool":
-        return _CHOICES[choice.type]
-    if not choice.name:
-        raise mismatch("tool_choice", "missing field `name`")
-    return wire_chat.NamedTool(type="function", function=wire_chat.NamedFunction(name=choice.name))
+    match choice:
+        case None:
+            return None
+        case wire.AutoToolChoice():
+            return "auto"
+        case wire.AnyToolChoice():
+            return "required"
+        case wire.NoToolChoice():
+            return "none"
+        case wire.NamedToolChoice(name=name):
+            return wire_chat.NamedTool(type="function", function=wire_chat.NamedFunction(name=name))
 
 
 def _parse_format(config: wire.OutputConfig | None, options: HttpOptions) -> JsonFormat | None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from vitrail.domain.errors import InvalidArgument
 from vitrail.domain.images import ImageRequest
 from vitrail.http_api.json_body import decode_body
-from vitrail.http_api.parse_chat import within
 from vitrail.http_api.wire_images import ImagesRequest
-
-MOST_IMAGES = 10
+from vitrail.service.arguments import MOST_IMAGES, within
 
 
 def parse_images(body: bytes | bytearray) -> tuple[ImageRequest, bool]:

@@ -1,22 +1,19 @@
-"""Turn the messages of a chat request into domain values. Called by parse_chat; other surfaces share `parse_call`."""
+"""Turn the messages of a chat request into domain values. Called by parse_chat."""
 
 from __future__ import annotations
 
 from typing import assert_never
 
-import msgspec
-
 from vitrail.domain.chat import ImagePart, Message, Role, TextPart, ToolCall
-from vitrail.domain.errors import InvalidArgument
 from vitrail.domain.pictures import Detail, ImageReference
 from vitrail.http_api import wire_chat as wire
 from vitrail.http_api.json_body import decode_text
+from vitrail.service.arguments import check_image_role, check_message_count, check_part_count, parse_call
 
 
 def parse_messages(messages: list[wire.Message]) -> tuple[Message, ...]:
     """Return all messages in order; raises InvalidArgument for none at all, or an image where none may be."""
-    if not messages:
-        raise InvalidArgument("`messages` is empty: send at least one message.")
+    check_message_count(len(messages))
     return tuple(_parse_message(message, f"messages[{i}]") for i, message in enumerate(messages))
 
 
@@ -53,18 +50,14 @@ def _parse_content(content: wire.Content | None, role: Role, where: str) -> tupl
         return ()
     if isinstance(content, str):
         return (TextPart(content),)
-    if not content:
-        raise InvalidArgument("A list of content parts needs at least one part.", where=where)
+    check_part_count(len(content), where=where)
     return tuple(_parse_part(part, role, f"{where}[{i}]") for i, part in enumerate(content))
 
 
 def _parse_part(part: wire.TextPart | wire.ImagePart, role: Role, where: str) -> TextPart | ImagePart:
     if isinstance(part, wire.TextPart):
         return TextPart(part.text)
-    if role is not Role.USER:
-        raise InvalidArgument(
-            f"Images are only taken in user messages, not in a message of role `{role}`.", where=where
-        )
+    check_image_role(role, where=where)
     where = f"{where}.image_url.url"
     detail = Detail(part.image_url.detail or part.detail or Detail.AUTO)
     return ImagePart(ImageReference(url=decode_text(part.image_url.url, where=where), detail=detail, where=where))
@@ -80,16 +73,3 @@ def _parse_calls(calls: list[wire.ToolCall], where: str) -> tuple[ToolCall, ...]
         )
         for i, call in enumerate(calls)
     )
-
-
-def parse_call(call_id: str, name: str, arguments: str, *, where: str) -> ToolCall:
-    """Return a function call; raises InvalidArgument for arguments that are not JSON."""
-    try:
-        msgspec.json.decode(arguments)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidArgument(
-            f"The arguments to a tool_call with ID '{call_id[:64]}' are not a valid JSON string. "
-            f"Parsing error: {str(error)[:200]}",
-            where=where,
-        ) from error
-    return ToolCall(id=call_id, name=name, arguments=arguments)

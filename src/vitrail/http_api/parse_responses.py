@@ -18,16 +18,9 @@ from vitrail.http_api import wire_chat
 from vitrail.http_api import wire_responses as wire
 from vitrail.http_api.json_body import decode_body, decode_json, decode_text, is_null, mismatch
 from vitrail.http_api.options import HttpOptions
-from vitrail.http_api.parse_chat import (
-    INT32_MAX,
-    check_tool_count,
-    parse_function,
-    parse_schema,
-    parse_tool_choice,
-    within,
-)
-from vitrail.http_api.parse_messages import parse_call
+from vitrail.http_api.parse_chat import parse_function, parse_schema, parse_tool_choice
 from vitrail.http_api.parse_turns import Part, Turns
+from vitrail.service.arguments import INT32_MAX, check_tool_count, parse_call, within
 
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM, "developer": Role.DEVELOPER}
 _MOST_METADATA = 16

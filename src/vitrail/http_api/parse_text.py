@@ -10,8 +10,9 @@ from vitrail.domain.errors import InvalidArgument
 from vitrail.http_api import wire_text as wire
 from vitrail.http_api.json_body import decode_body
 from vitrail.http_api.options import HttpOptions
-from vitrail.http_api.parse_chat import INT32_MAX, parse_sampling, parse_stop, within
+from vitrail.http_api.parse_chat import parse_sampling, parse_stop
 from vitrail.http_api.wire_chat import ChatCompletionRequest
+from vitrail.service.arguments import INT32_MAX, within
 
 _SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")
 _ROLES = {"Human": Role.USER, "Assistant": Role.ASSISTANT}

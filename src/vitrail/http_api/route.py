@@ -16,6 +16,8 @@ from vitrail.http_api.access import find_secret
 from vitrail.http_api.errors import MethodRefused, render_failure
 from vitrail.http_api.exchange import SCOPE_KEY, AdmittedExchange, Exchange, ManagedExchange
 
+MOST_ROWS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class KeyedRoute:
@@ -45,7 +47,8 @@ class OpenRoute:
 class ManagementRoute:
     """A route that answers a management key: of the team that its path names, or of an operator.
 
-    Where `is_operators`, a team's own key is refused.
+    Where `is_operators`, a team's own key is refused. Where `is_paged`, the query may have `pageSize`, up to
+    `MOST_ROWS`, and the `paginationToken` of the page before.
     """
 
     method: str
@@ -54,6 +57,7 @@ class ManagementRoute:
     result: type[Struct]
     body: type[Struct] | None = None
     is_operators: bool = False
+    is_paged: bool = False
 
 
 Route = KeyedRoute | OpenRoute | ManagementRoute

@@ -38,7 +38,6 @@ from vitrail.http_api.openapi import build_openapi
 from vitrail.http_api.options import HttpOptions
 from vitrail.http_api.route import KeyedRoute, OpenRoute, Route, mount_routes
 from vitrail.http_api.scripted import ScriptInPlay as InPlay
-from vitrail.http_api.services import Services
 from vitrail.http_api.wire_anthropic import CountedMessages, MessagesRequest
 from vitrail.http_api.wire_anthropic_answer import AnthropicMessage
 from vitrail.http_api.wire_anthropic_answer import CountedTokens as Counted
@@ -49,6 +48,7 @@ from vitrail.http_api.wire_response import DeletedResponse
 from vitrail.http_api.wire_response import Response as ResponseAnswer
 from vitrail.http_api.wire_responses import ResponsesRequest
 from vitrail.http_api.wire_text import CompleteAnswer, CompleteRequest, TextCompletion, TextCompletionRequest
+from vitrail.service.services import Services
 
 
 async def show_openapi(exchange: Exchange) -> Response:
@@ -100,7 +100,7 @@ OPEN_ROUTES = (
     OpenRoute("GET", "/favicon.ico", pages.show_icon, media="image/svg+xml"),
     OpenRoute("GET", "/docs", pages.show_docs, media="text/html"),
     OpenRoute("GET", "/console", console.open_console, media="text/html"),
-    OpenRoute("GET", "/console/{file:path}", console.show_console_file, media="text/html"),
+    OpenRoute("GET", "/console/{file:path}", console.show_console_file, media="text/*"),
     OpenRoute("GET", "/openapi.json", show_openapi),
     OpenRoute("GET", "/livez", health.show_liveness, health.Liveness),
     OpenRoute("GET", "/readyz", health.show_readiness, health.Readiness),

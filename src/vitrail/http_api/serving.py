@@ -6,7 +6,7 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
@@ -40,9 +40,16 @@ class Server(uvicorn.Server):
     The first SIGTERM or SIGINT drains, the second ends at once; either way the caller gets to close what it opened.
     """
 
-    def __init__(self, config: uvicorn.Config, *, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        on_ready: Callable[[], None],
+        stop_beside: Sequence[Callable[[], Awaitable[None]]],
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._stop_beside = stop_beside
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
@@ -63,8 +70,8 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drain, then wait for what was cut to settle its usage."""
-        await super().shutdown(sockets=sockets)
+        """Drain, and what is served beside it too; then wait for what was cut to settle its usage."""
+        await asyncio.gather(super().shutdown(sockets=sockets), *(stop() for stop in self._stop_beside))
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=_SETTLE_SECONDS)
 
@@ -73,8 +80,18 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def make_server(app: ASGIApp, options: ServerOptions, http: HttpOptions, *, on_ready: Callable[[], None]) -> Server:
-    """Return a server for `app`; `serve(sockets=[...])` runs it until SIGTERM or SIGINT."""
+def make_server(
+    app: ASGIApp,
+    options: ServerOptions,
+    http: HttpOptions,
+    *,
+    on_ready: Callable[[], None],
+    stop_beside: Sequence[Callable[[], Awaitable[None]]] = (),
+) -> Server:
+    """Return a server for `app`; `serve(sockets=[...])` runs it until SIGTERM or SIGINT.
+
+    Each of `stop_beside` is called when it drains, and waited for.
+    """
     config = uvicorn.Config(
         app,
         http=bounded_protocol(http),
@@ -88,7 +105,7 @@ def make_server(app: ASGIApp, options: ServerOptions, http: HttpOptions, *, on_r
         timeout_graceful_shutdown=options.drain_seconds,
         limit_concurrency=options.max_connections,
     )
-    return Server(config, on_ready=on_ready)
+    return Server(config, on_ready=on_ready, stop_beside=stop_beside)
 
 
 def bind_listener(host: str, port: int) -> socket.socket:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from vitrail.http_api.wire_chat import JsonObject, JsonObjectOrNull, JsonString, Temperature, TopP, json_null
+from vitrail.http_api.wire_chat import JsonObject, JsonObjectOrNull, JsonString, Temperature, TopPOrZero, json_null
 
 
 class Base64Source(Struct, tag_field="type", tag="base64"):
@@ -29,6 +29,13 @@ class TextBlock(Struct, tag_field="type", tag="text"):
     """A text element of a turn."""
 
     text: str
+
+
+class SystemBlock(Struct):
+    """A text element of the system prompt."""
+
+    text: str
+    type: Literal["text"] = "text"
 
 
 class ImageBlock(Struct, tag_field="type", tag="image"):
@@ -79,12 +86,30 @@ class ClientTool(Struct):
     type: str | None = None
 
 
-class ToolChoice(Struct):
-    """Whether a tool may (`auto`), must (`any`, `tool`) or must not (`none`) be called."""
+class AutoToolChoice(Struct, tag_field="type", tag="auto"):
+    """A tool may be called."""
 
-    type: Literal["auto", "any", "tool", "none"]
-    name: str | None = None
     disable_parallel_tool_use: bool | None = None
+
+
+class AnyToolChoice(Struct, tag_field="type", tag="any"):
+    """Some tool has to be called."""
+
+    disable_parallel_tool_use: bool | None = None
+
+
+class NamedToolChoice(Struct, tag_field="type", tag="tool"):
+    """The one tool that has to be called."""
+
+    name: str
+    disable_parallel_tool_use: bool | None = None
+
+
+class NoToolChoice(Struct, tag_field="type", tag="none"):
+    """No tool may be called."""
+
+
+ToolChoice = AutoToolChoice | AnyToolChoice | NamedToolChoice | NoToolChoice
 
 
 class Thinking(Struct):
@@ -118,7 +143,7 @@ class CountedMessages(Struct, kw_only=True):
 
     model: str
     messages: Annotated[list[Turn], Meta(extra_json_schema={"minItems": 1})]
-    system: str | list[TextBlock] | None = None
+    system: str | list[SystemBlock] | None = None
     tools: Annotated[list[ClientTool], Meta(extra_json_schema={"maxItems": 128})] | None = None
     tool_choice: ToolChoice | None = None
     thinking: Thinking | None = None
@@ -131,6 +156,6 @@ class MessagesRequest(CountedMessages, kw_only=True):
     max_tokens: Annotated[int, Meta(extra_json_schema={"minimum": 1})]
     stop_sequences: Annotated[list[str], Meta(description="Up to 4 texts before which the answer ends.")] | None = None
     temperature: Temperature | None = None
-    top_p: TopP | None = None
+    top_p: TopPOrZero | None = None
     metadata: Metadata | None = None
     stream: bool | None = None

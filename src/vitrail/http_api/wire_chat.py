@@ -18,10 +18,22 @@ ToolModeName = Literal["none", "auto", "required"]
 Penalty = Annotated[float, Meta(extra_json_schema={"minimum": -2, "maximum": 2})]
 Temperature = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": 2})]
 TopP = Annotated[float, Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": 1})]
+TopPOrZero = Annotated[float, Meta(description="0 is as if not sent.", extra_json_schema={"minimum": 0, "maximum": 1})]
 TopLogprobs = Annotated[int, Meta(description="Needs `logprobs`.", extra_json_schema={"minimum": 0, "maximum": 8})]
 
 JsonString = Annotated[Raw, Meta(extra_json_schema={"type": "string"})]
 JsonObject = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
+LogitBias = Annotated[
+    Raw,
+    Meta(
+        description="From token id to bias. Checked, but has no effect.",
+        extra_json_schema={
+            "type": ["object", "null"],
+            "propertyNames": {"pattern": "^[0-9]+$"},
+            "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100},
+        },
+    ),
+]
 JsonObjectOrNull = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]  # msgspec has no `Raw | None`
 
 
@@ -179,9 +191,7 @@ class ChatCompletionRequest(Struct):
     deferred: bool | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: Annotated[JsonObjectOrNull, Meta(description="Checked, but has no effect.")] = field(
-        default_factory=json_null
-    )
+    logit_bias: LogitBias = field(default_factory=json_null)
     logprobs: bool | None = None
     top_logprobs: TopLogprobs | None = None
     max_tokens: Annotated[int, Meta(description="The older name of `max_completion_tokens`.")] | None = None

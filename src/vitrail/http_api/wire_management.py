@@ -9,7 +9,13 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-Number = Annotated[str | int, Meta(description="A 64-bit integer, as a string.")]
+Number = Annotated[
+    str | int,
+    Meta(
+        description="A 64-bit integer, as a string; up to 18 digits.",
+        extra_json_schema={"pattern": "^-?[0-9]{1,18}$", "minimum": 1 - 10**18, "maximum": 10**18 - 1},
+    ),
+]
 Instant = Annotated[str, Meta(description="ISO 8601.")]
 
 

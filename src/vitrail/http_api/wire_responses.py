@@ -18,12 +18,9 @@ from vitrail.http_api.wire_chat import (
     JsonString,
     Temperature,
     ToolModeName,
-    TopP,
+    TopPOrZero,
     json_null,
 )
-
-InputItem = Annotated[Raw, Meta(extra_json_schema={"type": "object", "properties": {"type": {"type": "string"}}})]
-ResponseInput = Annotated[Raw, Meta(extra_json_schema={"type": ["string", "array"], "items": {"type": "object"}})]
 
 
 class InputText(Struct, tag_field="type", tag="input_text"):
@@ -53,6 +50,11 @@ class InputImage(Struct, tag_field="type", tag="input_image"):
 
 
 InputPart = InputText | OutputText | Refusal | InputImage
+_URL_IF_IMAGE = {
+    "allOf": [
+        {"items": {"if": {"properties": {"type": {"const": "input_image"}}}, "then": {"required": ["image_url"]}}}
+    ]
+}
 
 
 class ItemType(Struct):
@@ -65,10 +67,11 @@ class InputMessage(Struct):
     """A turn."""
 
     role: Annotated[str, Meta(extra_json_schema={"enum": ["user", "assistant", "system", "developer"]})]
-    content: str | list[InputPart]
+    content: str | Annotated[list[InputPart], Meta(extra_json_schema=_URL_IF_IMAGE)]
+    type: Literal["message"] = "message"
 
 
-class FunctionCallItem(Struct):
+class FunctionCallItem(Struct, tag_field="type", tag="function_call"):
     """A function call of an earlier answer."""
 
     call_id: str
@@ -76,11 +79,24 @@ class FunctionCallItem(Struct):
     arguments: str
 
 
-class FunctionCallOutput(Struct):
+class FunctionCallOutput(Struct, tag_field="type", tag="function_call_output"):
     """What a called function gave."""
 
     call_id: str
-    output: str | list[InputText | InputImage]
+    output: str | Annotated[list[InputText | InputImage], Meta(extra_json_schema=_URL_IF_IMAGE)]
+
+
+class EarlierReasoning(Struct, tag_field="type", tag="reasoning"):
+    """Earlier reasoning: taken, and not shown to the model again."""
+
+
+INPUT_ITEMS = (InputMessage, FunctionCallItem, FunctionCallOutput, EarlierReasoning)
+_ITEM_SHAPES = [{"$ref": f"#/components/schemas/{item.__name__}"} for item in INPUT_ITEMS]
+_ITEMS = {"type": "array", "minItems": 1, "items": {"anyOf": _ITEM_SHAPES}}
+ResponseInput = Annotated[
+    Raw,
+    Meta(description="One text of the user, or items.", extra_json_schema={"anyOf": [{"type": "string"}, _ITEMS]}),
+]
 
 
 class FunctionTool(Struct):
@@ -90,6 +106,13 @@ class FunctionTool(Struct):
     name: str | None = None
     description: str | None = None
     parameters: JsonObjectOrNull = field(default_factory=json_null)
+
+
+_NAMED_IF_FUNCTION = {
+    "if": {"properties": {"type": {"const": "function"}}},
+    "then": {"required": ["name"], "properties": {"name": {"type": "string", "minLength": 1}}},
+}
+DescribedTool = Annotated[FunctionTool, Meta(extra_json_schema=_NAMED_IF_FUNCTION)]
 
 
 class NamedFunctionTool(Struct):
@@ -138,10 +161,10 @@ class ResponsesRequest(Struct):
     stream: bool | None = None
     max_output_tokens: Annotated[int, Meta(extra_json_schema={"minimum": 1})] | None = None
     temperature: Temperature | None = None
-    top_p: TopP | None = None
+    top_p: TopPOrZero | None = None
     text: TextConfig | None = None
     reasoning: ReasoningConfig | None = None
-    tools: Annotated[list[FunctionTool], Meta(extra_json_schema={"maxItems": 128})] | None = None
+    tools: Annotated[list[DescribedTool], Meta(extra_json_schema={"maxItems": 128})] | None = None
     tool_choice: ToolModeName | NamedFunctionTool | None = None
     parallel_tool_calls: bool | None = None
     metadata: dict[str, str] | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from vitrail.http_api.wire_chat import Penalty, StreamOptions, Temperature, TopP
+from vitrail.http_api.wire_chat import Penalty, StreamOptions, Temperature, TopP, TopPOrZero
 from vitrail.http_api.wire_completion import FinishReasonName, Usage
 
 
@@ -60,7 +60,7 @@ class CompleteRequest(Struct):
     max_tokens_to_sample: Annotated[int, Meta(extra_json_schema={"minimum": 1})]
     stop_sequences: list[str] | None = None
     temperature: Temperature | None = None
-    top_p: TopP | None = None
+    top_p: TopPOrZero | None = None
     stream: Annotated[bool, Meta(description="Refused when true.")] | None = None
 
 

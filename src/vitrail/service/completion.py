@@ -226,6 +226,8 @@ class Completions:
             async with aclosing(pieces):
                 async for index, piece in pieces:
                     chunk = run.chunk(index, piece)
+                    if isinstance(piece, FinishPiece) and piece.engine_prompt_tokens is not None:
+                        self._metrics.observe_engine_prompt(run.model.id, piece.engine_prompt_tokens)
                     if run.is_finished:
                         await asyncio.shield(self._settle(run, CompletionStatus.FINISHED))
                     yield chunk
@@ -300,11 +302,12 @@ class _Run:
                 reasoning = reasoning if piece.reasoning_tokens is None else piece.reasoning_tokens
                 self.finished.add(index)
         self.counted[index] = (completion, reasoning)
-        usage = replace(
-            self.usage,
+        usage = Usage(
+            text_tokens=self.usage.text_tokens,
+            image_tokens=self.usage.image_tokens,
+            cached_tokens=_cached_tokens(piece, self.usage),
             completion_tokens=sum(c for c, _ in self.counted.values()),
             reasoning_tokens=sum(r for _, r in self.counted.values()),
-            cached_tokens=_cached_tokens(piece, self.usage),
         )
         self.usage = replace(usage, cost_ticks=count_cost(usage, self.model.prices).total_ticks)
         return Chunk(

@@ -142,10 +142,12 @@ class Responses:
     ) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of an answer; the last one after it was stored."""
         read: list[Chunk] = []
+        unfinished = request.chat.n
         async with aclosing(opened.chunks) as chunks:
             async for chunk in chunks:
                 read.append(chunk)
-                if chunk.finish_reason is not None:
+                unfinished -= chunk.finish_reason is not None
+                if chunk.finish_reason is not None and not unfinished:
                     completed_at = read_completed_at(opened)
                     response = StoredResponse(
                         request=request,

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvloop
 
-from vitrail.app import Runtime, open_runtime
+from vitrail.app import Runtime, open_grpc, open_runtime
 from vitrail.http_api.routes import create_http_app
 from vitrail.http_api.serving import Server, bind_listener, listener_url, make_server
 from vitrail.settings import Settings, load_settings
@@ -35,6 +35,8 @@ def plan_settings(told: Mapping[str, Any]) -> Settings:
         "slots": {"drain_seconds": 0},
         "log": {"level": "error"},
     }
+    if told.get("grpc"):
+        quick["grpc"] = {"host": "127.0.0.1", "port": 0}
     config = told["config"]
     return load_settings(
         file=Path(config) if config else None,
@@ -45,21 +47,21 @@ def plan_settings(told: Mapping[str, Any]) -> Settings:
 
 async def _serve(settings: Settings) -> None:
     listener = bind_listener(settings.http.host, settings.http.port)
-    async with open_runtime(settings) as runtime:
+    async with open_runtime(settings) as runtime, open_grpc(settings, runtime.services) as grpc:
         server = make_server(
             create_http_app(runtime.services, settings.http),
             settings.server,
             settings.http,
-            on_ready=lambda: _announce(runtime, listener_url(listener)),
+            on_ready=lambda: _announce(runtime, listener_url(listener), grpc.address if grpc else None),
         )
         watch = asyncio.create_task(_end_with_parent(server))
         await server.serve(sockets=[listener])
         watch.cancel()
 
 
-def _announce(runtime: Runtime, url: str) -> None:
+def _announce(runtime: Runtime, url: str, grpc_host: str | None) -> None:
     secret = runtime.keyring.create(name="tests").secret
-    print(json.dumps({"url": url, "api_key": secret}), flush=True)  # noqa: T201 - what the parent waits for
+    print(json.dumps({"url": url, "api_key": secret, "grpc_host": grpc_host}), flush=True)  # noqa: T201 - what the parent waits for
 
 
 async def _end_with_parent(server: Server) -> None:

@@ -23,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("vitrail_script", "Script that vitrail_server plays unless a test has its own.", default="")
     parser.addini("vitrail_models", "Model names that vitrail_server answers to.", type="args", default=list(MODELS))
     parser.addini("vitrail_config", "Settings file of the server, instead of vitrail_models.", default="")
+    parser.addini("vitrail_grpc", "Whether vitrail_server speaks gRPC for the xAI SDK too.", type="bool", default=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,6 +45,7 @@ def vitrail_process(
         tmp_path_factory.mktemp("vitrail"),
         models=tuple(config.getini("vitrail_models")),
         config=config.rootpath / file if file else None,
+        grpc=config.getini("vitrail_grpc"),
     ) as server:
         yield server
 

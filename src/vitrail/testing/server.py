@@ -35,9 +35,10 @@ class ServerGone(Exception):
 class VitrailServer:
     """A running server: where it is, what it plays, and what it was asked."""
 
-    def __init__(self, *, url: str, api_key: str) -> None:
+    def __init__(self, *, url: str, api_key: str, grpc_host: str | None = None) -> None:
         self.url = url
         self.api_key = api_key
+        self.grpc_host = grpc_host  # what the xAI SDK takes as `api_host`, where gRPC was asked for
 
     @property
     def base_url(self) -> str:
@@ -109,13 +110,18 @@ class VitrailServer:
 
 @contextmanager
 def start_server(
-    folder: Path, *, models: Sequence[str] = ("grok-2-vision-1212",), config: Path | None = None
+    folder: Path, *, models: Sequence[str] = ("grok-2-vision-1212",), config: Path | None = None, grpc: bool = False
 ) -> Iterator[VitrailServer]:
     """Run a server on a free loopback port, its database in `folder`; `config` is a settings file instead of `models`.
 
-    Raises ServerGone when it does not start.
+    With `grpc` it speaks that too, on another free port. Raises ServerGone when it does not start.
     """
-    told = {"data_dir": str(folder), "models": list(models), "config": str(config) if config else None}
+    told = {
+        "data_dir": str(folder),
+        "models": list(models),
+        "config": str(config) if config else None,
+        "grpc": grpc,
+    }
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VITRAIL_")}
     with (
         tempfile.TemporaryFile() as complaints,

@@ -18,7 +18,7 @@ from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Unavailable
 from vitrail.domain.perception import Perceived
 from vitrail.domain.pictures import PreparedImage
-from vitrail.engines.base import Capabilities, Engine, Health, Piece, Prompt, Token
+from vitrail.engines.base import Capabilities, Engine, Health, Piece, Prompt, Restarting, Token
 from vitrail.engines.facts.answers import Case, answer_in_words, open_case
 from vitrail.engines.facts.ask import Answer
 from vitrail.engines.facts.conversation import without_pictures
@@ -60,6 +60,11 @@ class FactsEngine:
     def fingerprint(self) -> str:
         """Return text over the perception models, this package's rules and the language engine."""
         return f"facts-{PERCEPTION_VERSION}-{self._perception_print}-{self._language.fingerprint}"
+
+    @property
+    def restarts(self) -> int:
+        """Return how often the language engine's process was started again."""
+        return self._language.restarts if isinstance(self._language, Restarting) else 0
 
     async def start(self) -> None:
         """Start perception and the language engine side by side, or raise Unavailable."""

@@ -28,7 +28,7 @@ from vitrail.engines.llama.gguf_header import read_control_tokens
 from vitrail.engines.llama.markers import Neutraliser
 from vitrail.engines.llama.options import LlamaOptions
 from vitrail.engines.llama.process import Child, start_child
-from vitrail.engines.llama.supervisor import Supervisor
+from vitrail.engines.llama.supervisor import Supervisor, Watchdog
 from vitrail.engines.openai_client import OpenAIClient, Stalled
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
 from vitrail.engines.picture_format import PictureFormat
@@ -46,12 +46,14 @@ class LlamaEngine:
         self._options = options
         self._gguf = gguf
         self._mmproj = mmproj
-        self._supervisor = Supervisor(self._spawn, options.pauses)
+        watchdog = Watchdog(self._probe, pause_seconds=options.probe_seconds)
+        self._supervisor = Supervisor(self._spawn, options.pauses, watchdog=watchdog)
         self._client: OpenAIClient | None = None
         self._room = asyncio.Semaphore(options.parallel)  # who waits inside llama.cpp would look like a hung child
         self._capabilities = Capabilities(images=mmproj is not None, logprobs=True, structured=True, tools=True)
         self._has_template_tools = False
         self._fingerprint = ""
+        self._read_state: tuple[tuple[int, int], ...] = ()
         self._media_marker = ""
         self._plain = Neutraliser(())
 
@@ -87,14 +89,6 @@ class LlamaEngine:
 
     async def start(self) -> None:
         """Load the model in a child process; raises Unavailable that names the file at fault, for the operator."""
-        for path in (self._gguf, self._mmproj):
-            if path is not None and not path.is_file():
-                raise Unavailable(f"The model file {path} does not exist.")
-        try:
-            self._plain = Neutraliser(await asyncio.to_thread(read_control_tokens, self._gguf))
-            self._fingerprint = await asyncio.to_thread(self._compute_fingerprint)
-        except (OSError, ValueError) as failure:
-            raise Unavailable(f"The model file {self._gguf} cannot be used: {failure}.") from failure
         await self._supervisor.start()
 
     async def close(self) -> None:
@@ -109,6 +103,8 @@ class LlamaEngine:
         child = self._supervisor.child
         if child is None or not child.is_alive:
             return Health(ready=False, detail=f"the engine process is not running; restarts so far: {self.restarts}")
+        if self._supervisor.is_silent:
+            return Health(ready=False, detail=f"pid {child.pid} does not answer; restarts so far: {self.restarts}")
         return Health(ready=True, detail=f"pid {child.pid}, restarts {self.restarts}")
 
     async def count_text_tokens(self, prompt: Prompt) -> int:
@@ -197,7 +193,8 @@ class LlamaEngine:
         return Rendering(image_url=image_url, plain=self._plain)
 
     async def _spawn(self) -> Child:
-        """Return a new child that answers, with `_client` set to speak to it."""
+        """Return a new child that answers, with `_client` set to speak to it; the files may be others than before."""
+        await asyncio.to_thread(self._read_files)
         child = await start_child(
             self._options.plan_child(self._gguf, self._mmproj), deadline_seconds=self._options.start_seconds
         )
@@ -229,6 +226,30 @@ class LlamaEngine:
             tools=True,  # by the model's own template, or forced by a grammar
             reasoning=bool(can.get("supports_reasoning_effort")),
         )
+
+    async def _probe(self) -> None:
+        """Return if the child answers within the time between two probes."""
+        if self._client is not None:
+            await self._client.call("GET", "/health", seconds=self._options.probe_seconds)
+
+    def _read_files(self) -> None:
+        """Take over what is in the weights now; raises Unavailable for what cannot be used. Blocks.
+
+        The digest of gigabytes is not computed again while size and time of change are the same.
+        """
+        paths = [path for path in (self._gguf, self._mmproj) if path is not None]
+        for path in paths:
+            if not path.is_file():
+                raise Unavailable(f"The model file {path} does not exist.")
+        try:
+            state = tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
+            if state == self._read_state:
+                return
+            self._plain = Neutraliser(read_control_tokens(self._gguf))
+            self._fingerprint = self._compute_fingerprint()
+            self._read_state = state
+        except (OSError, ValueError) as failure:
+            raise Unavailable(f"The model file {self._gguf} cannot be used: {failure}.") from failure
 
     def _compute_fingerprint(self) -> str:
         files = [read_digest(path) for path in (self._gguf, self._mmproj) if path is not None]

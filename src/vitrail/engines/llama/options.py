@@ -35,6 +35,9 @@ class LlamaOptions(BaseModel):
     first_piece_seconds: float = Field(300.0, gt=0, description="Longest silence before an answer begins.")
     idle_seconds: float = Field(60.0, gt=0, description="Longest silence within an answer; then the process is killed.")
     call_seconds: float = Field(30.0, gt=0, description="Longest time to count or cut a text into tokens.")
+    probe_seconds: float = Field(
+        10.0, gt=0, description="How often the engine process is asked for its health; killed when silent three times."
+    )
     restart_first_seconds: float = Field(0.5, gt=0, description="Pause before a dead engine process is started again.")
     restart_longest_seconds: float = Field(30.0, gt=0, description="Longest pause before a restart; each one doubles.")
     restart_stable_seconds: float = Field(60.0, gt=0, description="Time alive after which the pauses begin anew.")

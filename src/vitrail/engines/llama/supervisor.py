@@ -1,4 +1,4 @@
-"""Keep one child running: start it, notice its death, start it again with growing pauses. Called by engine."""
+"""Keep one child running: start it, notice its death or silence, start it again with growing pauses."""
 
 from __future__ import annotations
 
@@ -27,17 +27,37 @@ class RestartPauses:
     stable_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Watchdog:
+    """How a child that runs and yet does nothing is found out: `probe` raises Failure where no answer comes.
+
+    It is probed after every `pause_seconds`; a child that is silent `silences` times in a row is killed.
+    """
+
+    probe: Callable[[], Awaitable[None]]
+    pause_seconds: float
+    silences: int = 3
+
+
 class Supervisor:
-    """Owns the child; `child` is None while none is ready."""
+    """Owns the child; `child` is None while none is ready, `is_silent` tells that its last probe went unanswered."""
 
     def __init__(
-        self, spawn: Spawn, pauses: RestartPauses, *, sleep: Sleep = asyncio.sleep, monotonic: Clock = time.monotonic
+        self,
+        spawn: Spawn,
+        pauses: RestartPauses,
+        *,
+        watchdog: Watchdog | None = None,
+        sleep: Sleep = asyncio.sleep,
+        monotonic: Clock = time.monotonic,
     ) -> None:
         self.child: Child | None = None
+        self.is_silent = False
         self.restarts = 0
         self.pause_seconds = 0.0
         self._spawn = spawn
         self._pauses = pauses
+        self._watchdog = watchdog
         self._sleep = sleep
         self._monotonic = monotonic
         self._watch: asyncio.Task[None] | None = None
@@ -69,13 +89,39 @@ class Supervisor:
     async def _keep_running(self, child: Child) -> None:
         while True:
             born = self._monotonic()
-            status = await child.wait()
+            status = await self._wait(child)
             self.child = None
             self._log.error("the engine process ended", status=status, pid=child.pid)
             if self._monotonic() - born >= self._pauses.stable_seconds:
                 self.pause_seconds = 0.0
             child = await self._restart()
             self.child = child
+
+    async def _wait(self, child: Child) -> int:
+        """Return the exit status once the child has ended, by itself or because it was silent for too long."""
+        probing = asyncio.create_task(self._probe(child))
+        try:
+            return await child.wait()
+        finally:
+            probing.cancel()
+            with suppress(asyncio.CancelledError):
+                await probing
+            self.is_silent = False
+
+    async def _probe(self, child: Child) -> None:
+        if self._watchdog is None:
+            return
+        silences = 0
+        while silences < self._watchdog.silences:
+            await asyncio.sleep(self._watchdog.pause_seconds)
+            try:
+                await self._watchdog.probe()
+            except Failure:
+                silences += 1
+            else:
+                silences = 0
+            self.is_silent = silences > 0
+        self.kill(child, reason="silent when it was asked for its health")
 
     async def _restart(self) -> Child:
         """Return a new child, however often it takes."""

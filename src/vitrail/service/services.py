@@ -1,4 +1,4 @@
-"""Everything that the REST surface calls, handed in by `app.py`; nothing here is global."""
+"""Everything that the surfaces call, handed in by `app.py`; nothing here is global."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Management:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The use cases behind the routes, and the clock, ids, log and metrics they are answered with."""
+    """The use cases behind the surfaces, and the clock, ids, log and metrics they are answered with."""
 
     admission: Admission
     catalog: Catalog
@@ -67,6 +67,7 @@ class Services:
     render_metrics: Callable[[], tuple[bytes, str]]  # the page and its content type
     observe_request: Callable[[str, int, float], None]  # route, status, seconds
     scripted: ScriptDesk | None = None  # where a model is scripted
+    grpc_address: str | None = None  # where the gRPC surface listens
     log: Log = field(default_factory=structlog.get_logger)
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
     monotonic: Callable[[], float] = time.monotonic
