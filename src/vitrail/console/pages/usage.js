@@ -54,7 +54,9 @@ class UsagePage {
     const view = parseView(query);
     this.#loading?.abort();
     const { signal } = (this.#loading = new AbortController());
-    this.#fill(view); // before anything is waited for: what is changed meanwhile must not be undone
+    // Controls that say so already are left alone: somebody may be writing in one.
+    if (this.#view && writeView(view) === writeView(this.#view)) this.#view = view;
+    else this.#fill(view); // before anything is waited for: what is changed meanwhile must not be undone
     this.#busy(true);
     try {
       const team = await this.team.load(view.team);
@@ -85,7 +87,7 @@ class UsagePage {
 
   // Go to the address of a view.
   #go(view, { isSame = false } = {}) {
-    this.#view = view;
+    this.#fill(view);
     this.#busy(true);
     const address = `#/usage?${writeView(view)}`;
     if (isSame) history.replaceState(null, "", address);
