@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 
 import pytest
 
-from vitrail.domain.chat import Sampling
+from vitrail.domain.chat import JsonFormat, Sampling
 from vitrail.domain.errors import Unavailable
 from vitrail.engines.base import FinishPiece
 from vitrail.engines.llama.engine import LlamaEngine
@@ -18,6 +18,7 @@ from vitrail.engines.memory_budget import MemoryBudget
 from vitrail.engines.on_demand import OnDemand
 
 LONG = Sampling(max_tokens=4000)
+MANY = JsonFormat('{"type": "array", "items": {"enum": [1, 2]}, "minItems": 150, "maxItems": 150}')
 NEEDED = 100
 
 
@@ -109,10 +110,10 @@ async def test_what_the_files_tell_is_known_without_loading(open_pair, ask, coll
     assert (await pair.a.health()).ready and pair.a.fingerprint == pair.b.fingerprint
 
 
-async def test_a_model_that_generates_is_never_stopped(open_pair, ask, ask_for_long, collect):
+async def test_a_model_that_generates_is_never_stopped(open_pair, ask, collect):
     """The other one waits until the answer has come whole, and who comes after waits behind that one."""
     pair = await open_pair()
-    async with aclosing(pair.a.generate(ask_for_long, Sampling(max_tokens=300, temperature=0))) as stream:
+    async with aclosing(pair.a.generate(ask("Hello", response_format=MANY), LONG)) as stream:
         await anext(stream)
         pid, order = pair.a.engine.pid, []
         other = asyncio.create_task(collect(pair.b, ask("Hello")))
@@ -121,7 +122,7 @@ async def test_a_model_that_generates_is_never_stopped(open_pair, ask, ask_for_l
         newcomer = asyncio.create_task(collect(pair.a, ask("Hello")))
         newcomer.add_done_callback(lambda _: order.append("a"))
         pieces = [piece async for piece in stream]
-        assert isinstance(pieces[-1], FinishPiece) and len(pieces) > 50
+        assert isinstance(pieces[-1], FinishPiece) and len(pieces) > 100
         assert (pair.a.engine.pid, order) == (pid, [])
     await asyncio.gather(other, newcomer)
     assert (order, pair.most) == (["b", "a"], 1)
