@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from vitrail.domain.errors import Failure, Unavailable
+from vitrail.domain.errors import Unavailable
 from vitrail.engines.memory_book import Load, MemoryBook, Residency, Step, Unload
 
 
@@ -182,7 +182,7 @@ class MemoryBudget:
     async def _load_and_tell(self, name: str) -> None:
         try:
             await self._load(name)
-        except (Failure, OSError) as failure:
+        except Exception as failure:  # noqa: BLE001 - the task's outermost frame; who waited was told
             self._log.error("the model could not be loaded", model=name, error=str(failure))
 
     async def _load(self, name: str) -> None:
