@@ -16,6 +16,8 @@ from vitrail.engines.base import Engine, Restarting
 from vitrail.engines.image_slots import ImageSlots
 from vitrail.engines.llama.memory import plan_memory, read_available_bytes
 from vitrail.engines.llama.trial import ProcessEngine, Trial, try_model
+from vitrail.engines.memory_budget import MemoryBudget
+from vitrail.engines.on_demand import OnDemand, Reloadable
 from vitrail.engines.registry import make_engine
 from vitrail.engines.request_log import RequestLog
 from vitrail.engines.slots import Slots, SlotsOptions
@@ -92,16 +94,19 @@ async def open_runtime(
         engines: dict[str, Slots] = {}
         image_engines: dict[str, ImageSlots] = {}
         log = RequestLog()
+        memory = plan_budget(settings)
         for entry in settings.models:
             tell(f"Starting {entry.id} on the {entry.engine} engine ...")
             if entry.makes_images:
                 image_engines[entry.id] = await _start_image_engine(entry, settings, stack)
                 metrics.watch_slots(entry.id, image_engines[entry.id])
                 continue
-            engines[entry.id] = await _start_engine(entry, settings, stack, log)
+            engines[entry.id] = await _start_engine(entry, settings, stack, log, memory)
             metrics.watch_slots(entry.id, engines[entry.id])
             if isinstance(engine := engines[entry.id].engine, Restarting):
                 metrics.watch_restarts(entry.id, engine)
+            if isinstance(engine := engines[entry.id].engine, OnDemand):
+                metrics.watch_loads(entry.id, engine)
         desk = _script_desk(settings, engines, log)
         limits = RateLimits(settings.rate_limits)
         stack.push_async_callback(limits.close)
@@ -152,8 +157,10 @@ def open_ingest(settings: Settings) -> Ingest:
     return Ingest(settings.images, fetcher=Fetcher(settings.fetch), workers=DecodeWorkers(settings.decode))
 
 
-async def _start_engine(entry: ModelEntry, settings: Settings, stack: AsyncExitStack, log: RequestLog) -> Slots:
-    engine = build_engine(entry, settings, log=log)
+async def _start_engine(
+    entry: ModelEntry, settings: Settings, stack: AsyncExitStack, log: RequestLog, memory: MemoryBudget | None
+) -> Slots:
+    engine = build_engine(entry, settings, log=log, memory=memory)
     stack.push_async_callback(engine.close)
     await engine.start()
     return engine
@@ -179,10 +186,34 @@ def _slots_options(entry: ModelEntry, settings: Settings) -> SlotsOptions:
     return settings.slots.model_copy(update={"generations": entry.slots or settings.slots.generations})
 
 
-def build_engine(entry: ModelEntry, settings: Settings, *, log: RequestLog | None = None) -> Slots:
+def plan_budget(settings: Settings) -> MemoryBudget | None:
+    """Return what keeps the `llama` models within their memory; None where none is set.
+
+    Raises SettingsError for a model that alone is larger.
+    """
+    budget_bytes = settings.memory.budget_bytes
+    if budget_bytes is None:
+        return None
+    entries = [entry for entry in settings.models if entry.engine == "llama"]
+    for entry in entries:
+        needed_bytes = _plan_needed(_llama_files(entry, settings), settings)
+        if needed_bytes > budget_bytes:
+            raise SettingsError(
+                f"The model {entry.id} needs {needed_bytes:,} bytes of memory (weights, context windows, prompt "
+                f"cache); memory.budget_bytes is {budget_bytes:,}. Raise it, or lower llama.context_tokens, "
+                "llama.parallel or llama.prompt_cache_mib."
+            )
+    generations = [_slots_options(entry, settings).generations or settings.llama.parallel for entry in entries]
+    queue = settings.slots.queue + max(generations, default=0)
+    return MemoryBudget(budget_bytes, wait_seconds=settings.slots.wait_seconds, queue=queue)
+
+
+def build_engine(
+    entry: ModelEntry, settings: Settings, *, log: RequestLog | None = None, memory: MemoryBudget | None = None
+) -> Slots:
     """Return the engine of a model in its slots, not started; its weights have to be there.
 
-    A scripted one writes what it is asked to `log`.
+    A scripted one writes what it is asked to `log`; a `llama` one shares `memory` with others, if there is a budget.
     """
     options = _slots_options(entry, settings)
     match entry.engine:
@@ -194,6 +225,14 @@ def build_engine(entry: ModelEntry, settings: Settings, *, log: RequestLog | Non
         case "llama":
             files = _llama_files(entry, settings)
             engine = make_engine("llama", settings.llama, files.gguf, files.mmproj)
+            if memory is not None:
+                engine = OnDemand(
+                    cast("Reloadable", engine),
+                    memory,
+                    name=entry.id,
+                    needed_bytes=_plan_needed(files, settings),
+                    hold_seconds=settings.memory.hold_seconds,
+                )
             return Slots(engine, options, generations=settings.llama.parallel)
         case "upstream":
             key = entry.api_key.get_secret_value() if entry.api_key else None
@@ -293,9 +332,19 @@ async def check_model(files: ModelFiles, settings: Settings, *, seconds: float) 
 
     Raises Unavailable, which says why, when the model cannot be loaded.
     """
+    needed_bytes = _plan_needed(files, settings)
+    check = ModelCheck(needed_bytes=needed_bytes, available_bytes=read_available_bytes(), trial=None)
+    if not check.fits:
+        return check
+    engine = cast("ProcessEngine", make_engine("llama", settings.llama, files.gguf, files.mmproj))
+    return replace(check, trial=await try_model(engine, seconds=seconds))
+
+
+def _plan_needed(files: ModelFiles, settings: Settings) -> int:
+    """The memory of a `llama` model with these settings; raises Unavailable for files that cannot be used."""
     options = settings.llama
     try:
-        needed_bytes = plan_memory(
+        return plan_memory(
             files.gguf,
             files.mmproj,
             context_tokens=options.context_tokens,
@@ -304,11 +353,6 @@ async def check_model(files: ModelFiles, settings: Settings, *, seconds: float) 
         )
     except (OSError, ValueError) as failure:
         raise Unavailable(f"The model file {files.gguf} cannot be used: {failure}.") from failure
-    check = ModelCheck(needed_bytes=needed_bytes, available_bytes=read_available_bytes(), trial=None)
-    if not check.fits:
-        return check
-    engine = cast("ProcessEngine", make_engine("llama", options, files.gguf, files.mmproj))
-    return replace(check, trial=await try_model(engine, seconds=seconds))
 
 
 def describe_models(runtime: Runtime) -> tuple[str, ...]:
@@ -323,6 +367,8 @@ def describe_models(runtime: Runtime) -> tuple[str, ...]:
                 lines += [f"  answered by the embedded engine with {name}. {FACTS_LIMITS}"]
             case "llama":
                 lines += [f"  answered by llama.cpp with {entry.weights or entry.gguf}."]
+                if isinstance(engine := cast("Slots", runtime.engines[entry.id]).engine, OnDemand):
+                    lines += ["  Loaded." if engine.is_loaded else "  Loaded when it is asked for."]
             case "upstream":
                 lines += [f"  {'images generated' if entry.makes_images else 'answered'} by {entry.base_url}."]
             case "scripted":

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from vitrail.domain.models import Modality
 from vitrail.engines.facts.options import FactsOptions
 from vitrail.engines.llama.options import LlamaOptions
+from vitrail.engines.memory_budget import MemoryOptions
 from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.slots import SlotsOptions
 from vitrail.engines.upstream_options import UpstreamOptions
@@ -143,6 +144,7 @@ class Settings(BaseModel):
     images: IngestOptions = IngestOptions()
     decode: DecodeOptions = DecodeOptions()
     slots: SlotsOptions = SlotsOptions()
+    memory: MemoryOptions = MemoryOptions()
     weights: WeightsOptions = WeightsOptions()
     facts: FactsOptions = FactsOptions()
     llama: LlamaOptions = LlamaOptions()

@@ -72,6 +72,25 @@ class Restarts(Protocol):
         ...
 
 
+class Loads(Protocol):
+    """What knows whether its model is in memory; `engines.on_demand.OnDemand` does."""
+
+    @property
+    def is_loaded(self) -> bool:
+        """Tell whether the model is in memory."""
+        ...
+
+    @property
+    def loads(self) -> int:
+        """Return how often it was loaded."""
+        ...
+
+    @property
+    def unloads(self) -> int:
+        """Return how often it was unloaded to make room."""
+        ...
+
+
 class Metrics:
     """The server's Prometheus metrics, rendered by `/metrics`."""
 
@@ -90,12 +109,13 @@ class Metrics:
             "Prompt tokens that engines used by their own count, pictures included.",
             "model",
         )
-        self._restarts = Gauge(
-            "vitrail_engine_restarts",
-            "Restarts of a model's engine process since the server started.",
-            ["model"],
-            registry=self.registry,
+        self._restarts = self._gauge(
+            "vitrail_engine_restarts", "Restarts of a model's engine process since the server started."
         )
+
+        self._loaded = self._gauge("vitrail_model_loaded", "Whether a model is in memory, where there is a budget.")
+        self._loads = self._gauge("vitrail_model_loads", "Loads of a model since the server started.")
+        self._unloads = self._gauge("vitrail_model_unloads", "Unloads of a model that made room for another one.")
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -131,6 +151,15 @@ class Metrics:
     def watch_restarts(self, model: str, engine: Restarts) -> None:
         """Show how often the process of a model's engine was started again, read at every scrape."""
         self._restarts.labels(model).set_function(lambda: engine.restarts)
+
+    def watch_loads(self, model: str, engine: Loads) -> None:
+        """Show whether a model is in memory and how often it came and went, read at every scrape."""
+        self._loaded.labels(model).set_function(lambda: engine.is_loaded)
+        self._loads.labels(model).set_function(lambda: engine.loads)
+        self._unloads.labels(model).set_function(lambda: engine.unloads)
+
+    def _gauge(self, name: str, help_line: str) -> Gauge:
+        return Gauge(name, help_line, ["model"], registry=self.registry)
 
     def _counter(self, name: str, help_line: str, *labels: str) -> Counter:
         return Counter(name, help_line, labels, registry=self.registry)

@@ -23,6 +23,8 @@ from vitrail.engines.facts.sheet import FactSheet
 from vitrail.engines.facts.worker import Perception
 from vitrail.engines.llama.engine import LlamaEngine
 from vitrail.engines.llama.options import LlamaOptions
+from vitrail.engines.memory_budget import MemoryBudget
+from vitrail.engines.on_demand import OnDemand
 from vitrail.engines.scripted import ScriptedEngine
 from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.upstream import UpstreamEngine
@@ -68,6 +70,17 @@ async def llama(tiny_vlm: TinyVlm, llama_options: LlamaOptions) -> AsyncIterator
     await engine.start()
     yield engine
     await engine.close()
+
+
+@pytest.fixture
+async def on_demand_llama(tiny_vlm: TinyVlm, llama_options: LlamaOptions) -> AsyncIterator[OnDemand]:
+    """A llama engine within a memory budget, started and not yet loaded."""
+    engine = LlamaEngine(llama_options, tiny_vlm.gguf, tiny_vlm.mmproj)
+    budget = MemoryBudget(1000, wait_seconds=20, queue=64)
+    on_demand = OnDemand(engine, budget, name="tiny", needed_bytes=1000, hold_seconds=0.05)
+    await engine.inspect()
+    yield on_demand
+    await on_demand.close()
 
 
 @pytest.fixture

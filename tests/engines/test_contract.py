@@ -12,7 +12,7 @@ from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, Tool
 from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, TextPiece, ToolCallPiece
 
 VLLM = pytest.param("upstream_vllm", marks=[pytest.mark.vllm, pytest.mark.timeout(400)])
-ENGINES = ["scripted", "llama", "facts", "upstream_llama", VLLM]
+ENGINES = ["scripted", "llama", "on_demand_llama", "facts", "upstream_llama", VLLM]
 COLOURS = {
     "type": "object",
     "properties": {"colour": {"enum": ["red", "blue"]}},

@@ -87,6 +87,10 @@ class LlamaEngine:
         """Return the key that the child asks for, while one is ready."""
         return self._supervisor.child.key if self._supervisor.child else None
 
+    async def inspect(self) -> None:
+        """Learn what the files tell without loading them: the fingerprint; raises Unavailable."""
+        await asyncio.to_thread(self._read_files)
+
     async def start(self) -> None:
         """Load the model in a child process; raises Unavailable that names the file at fault, for the operator."""
         await self._supervisor.start()
