@@ -80,6 +80,13 @@ async def test_counts_what_the_engine_counts(llama, ask):
     assert await count_engine_image_tokens(llama, ask("Grüße, 🦊!", "second part", "third")) == 0
 
 
+async def test_counts_text_alike_with_and_without_a_picture(llama, ask, draw):
+    """A picture adds nothing to the tokens of the text, which are counted in another way beside one."""
+    texts = ("Grüße, 🦊!", "<__media__> second part")
+    counted = await llama.count_text_tokens(ask(*texts))
+    assert counted == await llama.count_text_tokens(ask(*texts, draw())) > len("Grüße, 🦊! second part")
+
+
 async def test_i31_refuses_pictures_for_a_text_model(tiny_vlm, llama_options, ask, draw, collect):
     """I31 without a projector a picture is refused before anything is sent."""
     engine = LlamaEngine(llama_options, tiny_vlm.gguf)
