@@ -80,6 +80,13 @@ async def test_counts_what_the_engine_counts(llama, ask):
     assert await count_engine_image_tokens(llama, ask("Grüße, 🦊!", "second part", "third")) == 0
 
 
+async def test_counts_text_alike_with_and_without_a_picture(llama, ask, draw):
+    """A picture adds nothing to the tokens of the text, which are counted in another way beside one."""
+    texts = ("Grüße, 🦊!", "<__media__> second part")
+    counted = await llama.count_text_tokens(ask(*texts))
+    assert counted == await llama.count_text_tokens(ask(*texts, draw())) > len("Grüße, 🦊! second part")
+
+
 async def test_i31_refuses_pictures_for_a_text_model(tiny_vlm, llama_options, ask, draw, collect):
     """I31 without a projector a picture is refused before anything is sent."""
     engine = LlamaEngine(llama_options, tiny_vlm.gguf)
@@ -235,3 +242,21 @@ async def test_body_is_json_whatever_the_text(llama, ask, collect):
     """J05 lone surrogates, which JSON lets through, do not break the request."""
     prompt = ask(json.loads('"a\\ud83d b"'))
     assert (await collect(llama, dataclasses.replace(prompt)))[-1].engine_prompt_tokens > 0
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+async def test_a_follow_up_finds_its_picture_in_the_cache(tiny_vlm, llama_options, ask, draw, collect, parallel):
+    """The next turn of a conversation has its beginning computed, picture included, with others in between."""
+    cached = llama_options.model_copy(update={"prompt_cache": True, "prompt_cache_mib": 64, "parallel": parallel})
+    engine = LlamaEngine(cached, tiny_vlm.gguf, tiny_vlm.mmproj)
+    await engine.start()
+    try:
+        first = ask(draw(), "What is in this picture?")
+        assert (await collect(engine, first))[-1].cached_tokens < VIEW_TOKENS
+        for colour in (b"\x00\x00\xff", b"\x00\xff\x00"):
+            await collect(engine, ask(draw(rgb=colour), "What is in this picture?"))
+        turns = (PromptMessage(Role.ASSISTANT, (TextPart("Red."),)), PromptMessage(Role.USER, (TextPart("Sure?"),)))
+        follow_up = await collect(engine, Prompt((*first.messages, *turns)))
+        assert follow_up[-1].cached_tokens > VIEW_TOKENS
+    finally:
+        await engine.close()

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from vitrail.domain.chat import ChatRequest, JsonFormat, Sampling
 from vitrail.domain.completion import FinishReason
@@ -59,6 +60,20 @@ async def test_usage_tells_the_cost_that_is_settled(bench: Any, ask: Ask, data_u
     assert opened.prompt_usage.cost_ticks == 3 * 1 + 512 * 10
     completion = await opened.fold()
     assert completion.usage.cost_ticks == 3 * 1 + 512 * 10 + 1 * 100 == bench.rows()[0].cost_ticks
+
+
+async def test_what_the_engine_used_is_logged_beside_what_is_billed(
+    bench: Any, ask: Ask, data_uri: Callable[..., str]
+) -> None:
+    """The client pays for two tiles; the log says that the engine took 261 tokens, 200 of them from its cache."""
+    finish = FinishPiece(FinishReason.STOP, engine_prompt_tokens=261, cached_tokens=200)
+    bench.engine.pieces = [TextPiece("red"), finish]
+    with capture_logs() as events:
+        opened = await bench.completions.open(ask("what is it", data_uri(448, 448)), bench.grant)
+        completion = await opened.fold()
+    (line,) = [event for event in events if event["event"] == "prompt tokens"]
+    assert (line["engine"], line["engine_cached"], line["billed_text"], line["billed_image"]) == (261, 200, 3, 512)
+    assert line["completion_id"] == completion.head.id and line["request_id"] == bench.grant.request_id
 
 
 async def test_m03_client_that_leaves_is_charged_for_what_it_was_sent(bench: Any, ask: Ask) -> None:

@@ -12,6 +12,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+import structlog
+
 from vitrail.domain.chat import ChatRequest, ImagePart, Message
 from vitrail.domain.completion import Chunk, Completion, CompletionHead, Usage, fold_chunks
 from vitrail.domain.keys import Grant
@@ -131,6 +133,7 @@ class Completions:
         self._new_id = new_id
         self._monotonic = monotonic
         self._now = now
+        self._log = structlog.get_logger("vitrail.completion")
 
     async def open(self, request: ChatRequest, grant: Grant, *, job_id: str | None = None) -> OpenCompletion:
         """Check, prepare and start the generation; return with the first piece at hand.
@@ -226,8 +229,8 @@ class Completions:
             async with aclosing(pieces):
                 async for index, piece in pieces:
                     chunk = run.chunk(index, piece)
-                    if isinstance(piece, FinishPiece) and piece.engine_prompt_tokens is not None:
-                        self._metrics.observe_engine_prompt(run.model.id, piece.engine_prompt_tokens)
+                    if isinstance(piece, FinishPiece):
+                        self._note_engine_prompt(run, index, piece)
                     if run.is_finished:
                         await asyncio.shield(self._settle(run, CompletionStatus.FINISHED))
                     yield chunk
@@ -236,6 +239,23 @@ class Completions:
             raise
         finally:
             await asyncio.shield(self._end(run, status))
+
+    def _note_engine_prompt(self, run: _Run, index: int, piece: FinishPiece) -> None:
+        """Say what the engine really used of the prompt, beside what the client is billed."""
+        if piece.engine_prompt_tokens is None:
+            return
+        self._metrics.observe_engine_prompt(run.model.id, piece.engine_prompt_tokens)
+        self._log.info(
+            "prompt tokens",
+            request_id=run.grant.request_id,
+            completion_id=run.head.id,
+            choice=index,
+            model=run.model.id,
+            engine=piece.engine_prompt_tokens,
+            engine_cached=piece.cached_tokens,
+            billed_text=run.usage.text_tokens,
+            billed_image=run.usage.image_tokens,
+        )
 
     async def _end(self, run: _Run, status: CompletionStatus) -> None:
         await self._settle(run, status)

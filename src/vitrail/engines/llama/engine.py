@@ -35,6 +35,7 @@ from vitrail.engines.picture_format import PictureFormat
 from vitrail.engines.pictures import render_data_uri
 
 CHAT_PATH = "/v1/chat/completions"
+COUNT_PATH = "/v1/chat/completions/input_tokens"
 RANDOM_SEED = 0xFFFFFFFF  # what llama.cpp takes as "choose one"
 ONE_PIXEL_BMP = "data:image/bmp;base64,Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAATCwAAEwsAAAAAAAAAAAAAAAAAAA=="
 
@@ -117,6 +118,8 @@ class LlamaEngine:
         if not self._has_template_tools:
             prompt = replace(force_tools(prompt), response_format=None)  # a grammar has no tokens, and takes time
         body = render_chat(prompt, Sampling(), self._rendering(lambda _: ONE_PIXEL_BMP))
+        if not prompt.images:  # one call less; it would count pictures too
+            return int((await self._call("POST", COUNT_PATH, body))["input_tokens"])
         templated = (await self._call("POST", "/apply-template", body))["prompt"]
         texts = [text for text in templated.split(self._media_marker) if text]
         return len((await self._call("POST", "/tokenize", {"content": texts, "add_special": True}))["tokens"])
