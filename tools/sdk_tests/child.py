@@ -16,7 +16,8 @@ from typing import Any
 
 import uvloop
 
-from vitrail.app import make_data_dir, open_grpc, open_runtime
+from vitrail.app import open_grpc, open_runtime
+from vitrail.data_dir import make_data_dir
 from vitrail.domain.errors import Unavailable
 from vitrail.domain.keys import ALLOW_ALL_ENDPOINTS, ALLOW_ALL_MODELS, ApiKey, Grant, hash_key
 from vitrail.service.admission import Admission

@@ -17,7 +17,8 @@ import typer
 import uvloop
 from rich.console import Console
 
-from vitrail.app import Runtime, open_runtime, pull_weights
+from vitrail.app import Runtime, open_runtime
+from vitrail.app_engines import pull_weights
 from vitrail.cli.options import AsJson, ConfigFile, DataDir, load
 from vitrail.cli.pictures import image_url
 from vitrail.domain.completion import Completion

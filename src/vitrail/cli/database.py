@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vitrail.app import make_data_dir
 from vitrail.cli.options import load
+from vitrail.data_dir import make_data_dir
 from vitrail.settings import Settings
 from vitrail.store.database import Database, open_database
 

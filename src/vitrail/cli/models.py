@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from vitrail.app import ModelCheck, check_model, make_data_dir, open_weights
+from vitrail.app_engines import ModelCheck, check_model, open_weights
 from vitrail.cli.options import AsJson, ConfigFile, DataDir, load
+from vitrail.data_dir import make_data_dir
 from vitrail.engines.weights import ModelFiles, WeightsUnavailable
 from vitrail.engines.weights_progress import ConsoleProgress, render_size
 

@@ -11,7 +11,8 @@ import typer
 import uvloop
 from rich.console import Console
 
-from vitrail.app import Runtime, describe_models, open_grpc, open_runtime, pull_weights
+from vitrail.app import Runtime, describe_models, open_grpc, open_runtime
+from vitrail.app_engines import pull_weights
 from vitrail.cli.options import ConfigFile, DataDir, load
 from vitrail.engines.weights_progress import ConsoleProgress
 from vitrail.http_api.routes import create_http_app
