@@ -44,16 +44,20 @@ _START_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A kind of request; `is_lossless`: the engine gets the same pixels every way, so the answers are the same."""
+    """A kind of request, with several sets of images to take in turn.
+
+    `is_lossless`: the engine gets the same pixels every way, so the answers are the same.
+    """
 
     name: str
-    urls: tuple[str, ...] = ()
+    image_sets: tuple[tuple[str, ...], ...] = ((),)
     is_lossless: bool = True
 
     def body(self, model: str, number: int, *, max_tokens: int) -> bytes:
         """Return a request that begins with its number."""
+        urls = self.image_sets[number % len(self.image_sets)]
         question = {"type": "text", "text": f"{number}: {_QUESTION}"}
-        images = [{"type": "image_url", "image_url": {"url": url}} for url in self.urls]
+        images = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
         messages = [{"role": "user", "content": [question, *images]}]
         return json.dumps(
             {"model": model, "messages": messages, "max_tokens": max_tokens, "temperature": 0, "seed": 1}
@@ -90,14 +94,14 @@ class Measured:
         return statistics.median(self.waits) * 1000
 
 
-def draw_cases() -> tuple[Case, ...]:
+def draw_cases(photos: int) -> tuple[Case, ...]:
     """Return every case; the JPEGs are decoded by different libraries, which differ by a grey level here and there."""
     small = [draw_photo(448, 448, seed=seed, format="PNG") for seed in range(10)]
     return (
         Case("text"),
-        Case("small", (small[0],)),
-        Case("photo", (draw_photo(4032, 3024, seed=99),), is_lossless=False),
-        Case("ten", tuple(small)),
+        Case("small", tuple((url,) for url in small)),
+        Case("photo", tuple((draw_photo(4032, 3024, seed=99 + k),) for k in range(photos)), is_lossless=False),
+        Case("ten", (tuple(small),)),
     )
 
 
@@ -180,7 +184,7 @@ async def open_ways(told: argparse.Namespace, folder: Path) -> AsyncIterator[tup
     if told.base_url:
         direct = Way("direct", told.base_url, told.key, told.model)
         models = [_upstream(direct, told.server)]
-        with serve(folder, models, parallel=max(_CLIENTS), cache_bytes=0) as server:
+        with serve(folder, models, parallel=max(_CLIENTS), cache_bytes=0, picture_format=told.picture_format) as server:
             yield direct, _through(server, "upstream")
         return
     weights = write_weights(told.size, folder / "weights")
@@ -190,7 +194,7 @@ async def open_ways(told: argparse.Namespace, folder: Path) -> AsyncIterator[tup
         direct = Way("direct", f"{child.url}/v1", child.key, "random")
         own = {"id": "llama", "engine": "llama", "gguf": str(weights.gguf), "mmproj": str(weights.mmproj)}
         models = [_upstream(direct, "llama-server"), own]
-        with serve(folder, models, parallel=max(_CLIENTS), cache_bytes=0) as server:
+        with serve(folder, models, parallel=max(_CLIENTS), cache_bytes=0, picture_format=told.picture_format) as server:
             yield direct, _through(server, "upstream"), _through(server, "llama", has_own_cache=True)
     finally:
         child.kill()
@@ -218,7 +222,7 @@ async def run(told: argparse.Namespace, folder: Path) -> None:
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; answers of {told.tokens} tokens")
         print(f"{'case':7}{'clients':>8}  {'way':9}{'direct/s':>10}{'its/s':>10}{'ratio':>8}", end="")
         print(f"{'direct p50':>12}{'its p50 ms':>12}{'added':>10}   answers")
-        cases = [case for case in draw_cases() if case.name in wanted]
+        cases = [case for case in draw_cases(told.photos) if case.name in wanted]
         for case in cases * 2:  # twice, so that all that is made at first use has been made
             await bench.check(case)
         for case in cases:
@@ -236,6 +240,8 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=32, help="length of the answers")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each round")
+    parser.add_argument("--photos", type=int, default=1, help="different 12 MP photos, for servers that keep images")
+    parser.add_argument("--picture-format", default="png", help="how `upstream` sends pictures: png, jpeg or bmp")
     parser.add_argument("--base-url", help="ask this server instead of llama.cpp, `/v1` included")
     parser.add_argument("--server", default="vllm", help="its kind")
     parser.add_argument("--model", default="", help="what it calls its model")

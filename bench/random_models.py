@@ -50,7 +50,12 @@ def write_weights(size: str, folder: Path) -> Weights:
 
 @contextmanager
 def serve(
-    folder: Path, models: Sequence[Mapping[str, Any]], *, parallel: int, cache_bytes: int
+    folder: Path,
+    models: Sequence[Mapping[str, Any]],
+    *,
+    parallel: int,
+    cache_bytes: int,
+    picture_format: str = "png",
 ) -> Iterator[VitrailServer]:
     """Run Vitrail with these models; `cache_bytes` is for pictures that it has prepared before."""
     config = folder / "vitrail.toml"
@@ -58,7 +63,8 @@ def serve(
         "[[models]]\n" + "\n".join(f"{name} = {json.dumps(value)}" for name, value in model.items()) for model in models
     )
     llama = f"[llama]\ncontext_tokens = {CONTEXT_TOKENS}\nparallel = {parallel}\n"
-    config.write_text(f"{tables}\n{llama}[images]\ncache_bytes = {cache_bytes}\n")
+    upstream = f'[upstream]\npicture_format = "{picture_format}"\n'
+    config.write_text(f"{tables}\n{llama}{upstream}[images]\ncache_bytes = {cache_bytes}\n")
     with start_server(folder, config=config) as server:
         yield server
 
