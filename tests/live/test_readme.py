@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from vitrail.settings import ModelEntry
+from vitrail.settings import Settings
 
 pytestmark = pytest.mark.live
 ROOT = Path(__file__).parents[2]
@@ -50,11 +50,12 @@ def test_tokens_command_of_the_readme_runs() -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
-def test_model_entries_in_the_pages_are_valid(page: str) -> None:
-    """Every `[[models]]` example is one that the settings take."""
-    for block in _blocks("toml", page):
-        for entry in tomllib.loads(block)["models"]:
-            ModelEntry.model_validate(entry)
+def test_settings_in_the_pages_are_valid(page: str) -> None:
+    """Every example of a settings file is one that the server takes."""
+    blocks = _blocks("toml", page)
+    assert blocks
+    for block in blocks:
+        Settings.model_validate(tomllib.loads(block))
 
 
 def test_make_targets_of_the_readme_exist() -> None:
