@@ -18,16 +18,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
 
 from tests.vllm.server import VllmServer
 from vitrail.store.database import Database, DatabaseOptions, open_database
 
 _NUMBERS = itertools.count(1)
-
-hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -24,9 +24,10 @@ function route() {
 }
 
 async function show() {
-  const { wanted, page, query } = route();
+  const { wanted, page } = route();
   const module = await page.load();
-  if (route().page !== page) return; // the address changed while the module was on its way
+  const { page: wantedNow, query } = route();
+  if (wantedNow !== page) return; // the address changed while the module was on its way
   if (!made.has(page.id)) made.set(page.id, module.create());
   const view = made.get(page.id);
   const isNew = shown !== page.id;

@@ -52,6 +52,7 @@ class UsagePage {
   async open(query) {
     if (!query.size && this.#view) return this.#go(this.#view, { isSame: true });
     const view = parseView(query);
+    const address = location.hash;
     this.#loading?.abort();
     const { signal } = (this.#loading = new AbortController());
     // Controls that say so already are left alone: somebody may be writing in one.
@@ -60,7 +61,7 @@ class UsagePage {
     this.#busy(true);
     try {
       const team = await this.team.load(view.team);
-      if (signal.aborted) return;
+      if (signal.aborted || location.hash !== address) return; // another view was asked for: its address stays
       view.team ??= team?.teamId ?? null;
       history.replaceState(null, "", `#/usage?${writeView(view)}`); // as it is understood
       if (!team) throw NO_TEAM;
