@@ -20,18 +20,17 @@ import itertools
 import json
 import os
 import re
-import statistics
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from bench.measured import Measured, measure
 from bench.random_models import CONTEXT_TOKENS, SIZES, draw_photo, serve, write_weights
 from vitrail.engines.llama.options import LlamaOptions
 from vitrail.engines.llama.process import start_child
@@ -74,24 +73,6 @@ class Way:
     model: str
     metrics_url: str | None = None
     has_own_cache: bool = False
-
-
-@dataclass(slots=True)
-class Measured:
-    """The answers of one way at one number of clients, over all rounds."""
-
-    seconds: float = 0.0
-    waits: list[float] = field(default_factory=list)
-
-    @property
-    def per_second(self) -> float:
-        """Return answers a second."""
-        return len(self.waits) / self.seconds
-
-    @property
-    def p50_ms(self) -> float:
-        """Return the median time of an answer."""
-        return statistics.median(self.waits) * 1000
 
 
 def draw_cases(photos: int) -> tuple[Case, ...]:
@@ -148,15 +129,7 @@ class Bench:
                 assert said == expected[0], f"{way.name}, {case.name}: another answer"
 
     async def _measure(self, way: Way, case: Case, met: Measured, *, clients: int, seconds: float) -> None:
-        started = time.perf_counter()
-
-        async def go_on() -> None:
-            while (began := time.perf_counter()) - started < seconds:
-                await self._ask(way, case, next(self._numbers))
-                met.waits.append(time.perf_counter() - began)
-
-        await asyncio.gather(*(go_on() for _ in range(clients)))
-        met.seconds += time.perf_counter() - started
+        await measure(lambda: self._ask(way, case, next(self._numbers)), met, clients=clients, seconds=seconds)
 
     async def _ask(self, way: Way, case: Case, number: int) -> Any:
         """Return a whole answer, which has as many tokens as were asked for."""

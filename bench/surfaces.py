@@ -13,11 +13,7 @@ import asyncio
 import base64
 import io
 import json
-import statistics
 import tempfile
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -26,45 +22,13 @@ import numpy as np
 from PIL import Image
 from xai_sdk.proto import chat_pb2, chat_pb2_grpc, image_pb2
 
+from bench.measured import Ask, Measured, measure
 from vitrail.testing.server import VitrailServer, start_server
 
 _MODEL = "grok-2-vision-1212"
 _RULES = [{"text": "A red square on a white background."}]
 _SIDE_PX = 1860  # noise of this size is a PNG of just under 10 MiB, which is the most that an image may have
 _MESSAGE_BYTES = ("grpc.max_send_message_length", 20 * 1024 * 1024)
-
-Ask = Callable[[], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class Measured:
-    """The answers of one surface over all rounds."""
-
-    seconds: float = 0.0
-    waits: list[float] = field(default_factory=list)
-
-    @property
-    def per_second(self) -> float:
-        """Return answers a second."""
-        return len(self.waits) / self.seconds
-
-    @property
-    def p50_ms(self) -> float:
-        """Return the median time of an answer."""
-        return statistics.median(self.waits) * 1000
-
-
-async def measure(ask: Ask, met: Measured, *, clients: int, seconds: float) -> None:
-    """Let `clients` clients ask one after the other for `seconds`."""
-    started = time.perf_counter()
-
-    async def go_on() -> None:
-        while (began := time.perf_counter()) - started < seconds:
-            await ask()
-            met.waits.append(time.perf_counter() - began)
-
-    await asyncio.gather(*(go_on() for _ in range(clients)))
-    met.seconds += time.perf_counter() - started
 
 
 def rest_asker(session: aiohttp.ClientSession, server: VitrailServer, url: str | None) -> Ask:

@@ -13,16 +13,15 @@ import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.error import HTTPError
 
 import pytest
 from PIL import Image
 
+from tests.fixtures.asking import OPENER, fetch
 from vitrail.testing.server import start_server
 
 TINY_VLM = Path(__file__).parent.parent / "fixtures" / "tiny_vlm.py"
 UNAVAILABLE = "The service is currently unavailable."
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 PARTS = ("one", "two", "three")
 LONG = {
     "type": "object",
@@ -54,21 +53,6 @@ def server(tmp_path_factory):
     )
     with start_server(folder, config=config) as running:
         yield running
-
-
-def fetch(server, path, body=None):
-    """Status and text of an answer."""
-    request = urllib.request.Request(
-        server.url + path,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {server.api_key}", "Content-Type": "application/json"},
-    )
-    try:
-        with OPENER.open(request, timeout=30) as answer:
-            return answer.status, answer.read().decode()
-    except HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
 
 
 def find_engine_process():

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.error import HTTPError
 
 import pytest
 
+from tests.fixtures.asking import fetch
 from vitrail.app import open_runtime
 from vitrail.engines.llama.memory import plan_memory
 from vitrail.settings import SettingsError, load_settings
 from vitrail.testing.server import start_server
 
 TINY_VLM = Path(__file__).parent.parent / "fixtures" / "tiny_vlm.py"
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 CONTEXT_TOKENS = 1024
 
 
@@ -48,21 +46,6 @@ def server(needed_bytes, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp() / "two-models"
     with start_server(folder, config=write_config(folder, needed_bytes * 3 // 2)) as running:
         yield running
-
-
-def fetch(server, path, body=None):
-    """Status and text of an answer."""
-    request = urllib.request.Request(
-        server.url + path,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {server.api_key}", "Content-Type": "application/json"},
-    )
-    try:
-        with OPENER.open(request, timeout=30) as answer:
-            return answer.status, answer.read().decode()
-    except HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
 
 
 def ask(server, model):

@@ -129,7 +129,7 @@ class Keyring:
 
         With an empty tuple of ACLs it can do nothing until it gets some. Raises InvalidArgument for a malformed one.
         """
-        secret = _make_secret()
+        secret = make_secret()
         now = self._now()
         key = ApiKey(
             id=str(uuid.uuid4()),
@@ -179,7 +179,7 @@ class Keyring:
 
     def rotate(self, reference: str, *, grace_seconds: float, by: str = _OPERATOR) -> NewKey:
         """Give a key another secret; the one it has works for the grace longer. Raises NotFound."""
-        secret = _make_secret()
+        secret = make_secret()
         now = self._now()
         changed = replace(self._one(reference), redacted=redact_key(secret), modified_at=now, modified_by=by)
         until = now + timedelta(seconds=grace_seconds)
@@ -208,8 +208,9 @@ class Keyring:
         raise NotFound(f"There are {len(found)} API keys with the name {reference!r}.", hint="Use the id of one.")
 
 
-def _make_secret() -> str:
-    return KEY_PREFIX + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(_KEY_LENGTH))
+def make_secret(prefix: str = KEY_PREFIX) -> str:
+    """Return a key that nobody has."""
+    return prefix + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(_KEY_LENGTH))
 
 
 def _checked_name(name: str) -> str:

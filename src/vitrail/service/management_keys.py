@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import string
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +11,11 @@ from sqlalchemy import Connection
 
 from vitrail.domain.errors import MissingCredentials, NotFound, PermissionDenied
 from vitrail.domain.keys import KEY_PREFIX, MANAGEMENT_KEY_PREFIX, ManagementKey, hash_key, mask_key, redact_key
+from vitrail.service.keyring import make_secret
 from vitrail.store import management_keys as sql
 from vitrail.store.database import Database
 from vitrail.store.teams import find_team
 
-_ALPHABET = string.ascii_letters + string.digits
-_LENGTH = 64
 _LONGEST_KEY = 512
 _LAST_USE_STEP = timedelta(minutes=1)
 
@@ -40,7 +37,7 @@ class ManagementKeys:
 
     def create(self, *, name: str, team: str | None = None, expires_at: datetime | None = None) -> NewManagementKey:
         """Make a key for an operator, or for one team (by id or name); raises NotFound."""
-        secret = MANAGEMENT_KEY_PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+        secret = make_secret(MANAGEMENT_KEY_PREFIX)
         redacted = redact_key(secret, prefix=MANAGEMENT_KEY_PREFIX)
 
         def insert(connection: Connection) -> ManagementKey:

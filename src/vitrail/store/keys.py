@@ -13,9 +13,8 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from sqlalchemy import delete as sql_delete
 
 from vitrail.domain.keys import ApiKey
-from vitrail.domain.limits import Limits
 from vitrail.store.schema import api_keys, teams
-from vitrail.store.teams import find_team_limits
+from vitrail.store.teams import find_team_limits, limit_columns, read_limits
 from vitrail.store.times import from_ms, to_ms
 
 
@@ -41,7 +40,7 @@ def insert_key(connection: Connection, key: ApiKey, *, key_hash: str) -> None:
             modified_at_ms=to_ms(key.modified_at),
             modified_by=key.modified_by,
             expires_at_ms=to_ms(key.expires_at) if key.expires_at else None,
-            **_limit_columns(key.limits),
+            **limit_columns(key.limits),
         )
     )
 
@@ -92,7 +91,7 @@ def update_key(connection: Connection, key: ApiKey) -> bool:
             expires_at_ms=to_ms(key.expires_at) if key.expires_at else None,
             modified_at_ms=to_ms(key.modified_at),
             modified_by=key.modified_by,
-            **_limit_columns(key.limits),
+            **limit_columns(key.limits),
         )
     )
     return done.rowcount == 1
@@ -145,14 +144,6 @@ def _key(row: Row[Any]) -> ApiKey:
         disabled=row.disabled,
         expires_at=from_ms(row.expires_at_ms) if row.expires_at_ms is not None else None,
         last_used_at=from_ms(row.last_used_at_ms) if row.last_used_at_ms is not None else None,
-        limits=Limits(row.requests_per_second, row.requests_per_minute, row.tokens_per_minute),
+        limits=read_limits(row),
         team_blocked=row.team_blocked,
     )
-
-
-def _limit_columns(limits: Limits) -> dict[str, int | None]:
-    return {
-        "requests_per_second": limits.requests_per_second,
-        "requests_per_minute": limits.requests_per_minute,
-        "tokens_per_minute": limits.tokens_per_minute,
-    }

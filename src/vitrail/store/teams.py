@@ -40,7 +40,7 @@ def set_blocked(connection: Connection, team_id: str, *, blocked: bool) -> None:
 def find_team_limits(connection: Connection, team_id: str) -> Mapping[str, Limits]:
     """Return the limits that were set for a team, by model (`*` for every other one)."""
     rows = connection.execute(select(team_limits).where(team_limits.c.team_id == team_id))
-    return {row.model: Limits(row.requests_per_second, row.requests_per_minute, row.tokens_per_minute) for row in rows}
+    return {row.model: read_limits(row) for row in rows}
 
 
 def set_team_limits(connection: Connection, team_id: str, model: str, limits: Limits) -> None:
@@ -52,11 +52,23 @@ def set_team_limits(connection: Connection, team_id: str, model: str, limits: Li
             insert(team_limits).values(
                 team_id=team_id,
                 model=model,
-                requests_per_second=limits.requests_per_second,
-                requests_per_minute=limits.requests_per_minute,
-                tokens_per_minute=limits.tokens_per_minute,
+                **limit_columns(limits),
             )
         )
+
+
+def limit_columns(limits: Limits) -> dict[str, int | None]:
+    """Return limits as the columns of a key or of a team's limits."""
+    return {
+        "requests_per_second": limits.requests_per_second,
+        "requests_per_minute": limits.requests_per_minute,
+        "tokens_per_minute": limits.tokens_per_minute,
+    }
+
+
+def read_limits(row: Row[Any]) -> Limits:
+    """Return the limits of a row that has these columns."""
+    return Limits(row.requests_per_second, row.requests_per_minute, row.tokens_per_minute)
 
 
 def _team(row: Row[Any]) -> Team:
