@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,10 @@ print(json.dumps({
 
 
 @pytest.fixture
-def client(server: Any) -> anthropic.Anthropic:
+def client(server: Any) -> Iterator[anthropic.Anthropic]:
     base_url = server.base_url.removesuffix("/v1")
-    return anthropic.Anthropic(api_key=server.api_key, base_url=base_url, max_retries=0)
+    with anthropic.Anthropic(api_key=server.api_key, base_url=base_url, max_retries=0) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
@@ -153,8 +155,10 @@ def test_refusals_are_the_clients_own_errors(client: anthropic.Anthropic, server
     with pytest.raises(anthropic.NotFoundError) as unknown:
         client.messages.create(model="no-such-model", max_tokens=64, messages=hello)
     assert unknown.value.request_id and unknown.value.body["error"]["type"] == "not_found_error"
-    stranger = anthropic.Anthropic(api_key="invalid-key", base_url=client.base_url, max_retries=0)
-    with pytest.raises(anthropic.BadRequestError, match=r"Incorrect API key provided: in\*\*\*ey"):
+    with (
+        anthropic.Anthropic(api_key="invalid-key", base_url=client.base_url, max_retries=0) as stranger,
+        pytest.raises(anthropic.BadRequestError, match=r"Incorrect API key provided: in\*\*\*ey"),
+    ):
         stranger.messages.create(model=MODEL, max_tokens=64, messages=hello)
     source = {"type": "url", "url": f"{image_host}/index.html"}
     with pytest.raises(anthropic.APIStatusError) as page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def client(server: Any) -> openai.OpenAI:
-    return openai.OpenAI(api_key=server.api_key, base_url=server.base_url, max_retries=0)
+def client(server: Any) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key=server.api_key, base_url=server.base_url, max_retries=0) as client:
+        yield client
 
 
 def _image(url: str, detail: str = "high") -> dict[str, Any]:
@@ -93,9 +95,11 @@ def test_include_usage_gives_one_last_chunk(client: openai.OpenAI, picture: Path
 
 def test_wrong_key_is_400_with_the_masked_key(server: Any) -> None:
     """A key that does not exist is a bad request, as recorded of the real API."""
-    client = openai.OpenAI(api_key="invalid-key", base_url=server.base_url, max_retries=0)
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.models.list()
+    with (
+        openai.OpenAI(api_key="invalid-key", base_url=server.base_url, max_retries=0) as stranger,
+        pytest.raises(openai.BadRequestError) as caught,
+    ):
+        stranger.models.list()
     assert str(caught.value.body).startswith("Incorrect API key provided: in***ey.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ class Colour(pydantic.BaseModel):
 
 
 @pytest.fixture
-def client(server: Any) -> openai.OpenAI:
-    return openai.OpenAI(api_key=server.api_key, base_url=server.base_url, max_retries=0)
+def client(server: Any) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key=server.api_key, base_url=server.base_url, max_retries=0) as client:
+        yield client
 
 
 def _ask_about(picture: Path, question: str) -> list[dict[str, Any]]:
@@ -101,8 +103,10 @@ def test_answer_is_parsed_by_its_schema(client: openai.OpenAI) -> None:
 
 def test_a_key_of_nobody_is_refused(server: Any) -> None:
     """The same refusal as on the chat route."""
-    stranger = openai.OpenAI(api_key="invalid-key", base_url=server.base_url, max_retries=0)
-    with pytest.raises(openai.BadRequestError) as caught:
+    with (
+        openai.OpenAI(api_key="invalid-key", base_url=server.base_url, max_retries=0) as stranger,
+        pytest.raises(openai.BadRequestError) as caught,
+    ):
         stranger.responses.create(model=MODEL, input="Hello?")
     assert str(caught.value.body).startswith("Incorrect API key provided: in***ey.")
 

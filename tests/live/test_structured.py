@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import openai
@@ -47,8 +48,9 @@ class Invoice(BaseModel):
 
 
 @pytest.fixture
-def client(server: Any) -> openai.OpenAI:
-    return openai.OpenAI(api_key=server.api_key, base_url=server.base_url, max_retries=0)
+def client(server: Any) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key=server.api_key, base_url=server.base_url, max_retries=0) as client:
+        yield client
 
 
 def _say(text: str) -> list[Any]:

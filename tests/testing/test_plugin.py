@@ -22,7 +22,8 @@ PROGRAM = """
 
     def ask(text, model="grok-2-vision"):
         messages = [{"role": "user", "content": text}]
-        return openai.OpenAI().chat.completions.create(model=model, messages=messages).choices[0].message.content
+        with openai.OpenAI() as client:
+            return client.chat.completions.create(model=model, messages=messages).choices[0].message.content
 """
 PLAIN = """
     import json, os, urllib.error, urllib.request
@@ -113,9 +114,11 @@ def test_the_ini_file_names_models_and_script(project):
 
         def test_it(vitrail_server):
             assert ask("x", model="gpt-4o") == "From the file, call 1."
-            assert sorted(model.id for model in openai.OpenAI().models.list()) == ["gpt-4o", "my/model"]
+            with openai.OpenAI() as client:
+                assert sorted(model.id for model in client.models.list()) == ["gpt-4o", "my/model"]
             message = {"role": "user", "content": "x"}
-            answer = anthropic.Anthropic().messages.create(model="my/model", max_tokens=20, messages=[message])
+            with anthropic.Anthropic() as client:
+                answer = client.messages.create(model="my/model", max_tokens=20, messages=[message])
             assert answer.content[0].text == "From the file, call 1."
             assert os.environ["XAI_API_KEY"] == vitrail_server.api_key
 
