@@ -368,6 +368,31 @@ async def test_f06_what_was_put_back_is_handed_over_again(desk: Desk, ask: Ask) 
     assert isinstance(await desk.outcome(request_id), Completion)
 
 
+async def test_f06_a_taker_that_leaves_before_it_has_the_outcome_leaves_it(
+    desk: Desk, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F06: the database had marked it as taken already."""
+    request_id = await desk.accept(ask())
+    await desk.runner.run_next()
+    is_marked, may_return = asyncio.Event(), asyncio.Event()
+    write = desk.bench.database.write
+
+    async def write_slowly(statement: Callable[[Any], Any]) -> Any:
+        result = await write(statement)
+        is_marked.set()
+        await may_return.wait()
+        return result
+
+    monkeypatch.setattr(desk.bench.database, "write", write_slowly)
+    taking = asyncio.create_task(desk.take(request_id))
+    await is_marked.wait()
+    taking.cancel()
+    may_return.set()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert isinstance(await desk.outcome(request_id), Completion)
+
+
 async def test_f06_a_hand_over_that_died_leaves_the_outcome(desk: Desk, ask: Ask) -> None:
     """F06: neither confirmed nor put back, it can be taken again when its time is over."""
     request_id = await desk.accept(ask())

@@ -18,6 +18,8 @@ from vitrail.grpc_api.render_chat import render_chunk, render_completion
 from vitrail.service.completion import OpenCompletion
 from vitrail.service.deferred import Pending
 
+_LEAVING_SECONDS = 0.1  # from a client's leaving until its call's task hears of it, with much to spare
+
 
 async def complete(call: AdmittedCall) -> Message:
     """Answer whole."""
@@ -76,13 +78,14 @@ async def hand_over(call: AdmittedCall) -> None:
     is_sent = False
     try:
         if isinstance(taken.outcome, Failure):
-            is_sent = not call.context.cancelled()
+            is_sent = True
             raise taken.outcome
         response = render_completion(taken.outcome)
         await call.write(
             chat_pb2.GetDeferredCompletionResponse(status=deferred_pb2.DeferredStatus.DONE, response=response)
         )
-        is_sent = not call.context.cancelled()
+        await asyncio.sleep(_LEAVING_SECONDS)  # a write of a call that is being cancelled may count as done
+        is_sent = True
     finally:
         await asyncio.shield(taken.confirm() if is_sent else taken.put_back())
 

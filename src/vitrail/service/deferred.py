@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -125,18 +126,30 @@ class Deferred:
             )
         if state in (JobState.PENDING, JobState.RUNNING):
             return Pending()
-        outcome = None
-        lease = Lease(self._new_id(), now + timedelta(seconds=self._options.delivery_seconds))
+        delivery = None
         if state in (JobState.FINISHED, JobState.FAILED):
-            outcome = await self._store(
-                lambda connection: sql.take_outcome(connection, job_id, lease, team_id=grant.team_id, now=now)
-            )
-        if outcome is None:
+            taking = asyncio.ensure_future(self._hold(job_id, grant.team_id, now))
+            try:
+                delivery = await asyncio.shield(taking)
+            except asyncio.CancelledError:  # the client has left, but the statement runs to its end
+                await asyncio.shield(_put_back(taking))
+                raise
+        if delivery is None:
             raise NotFound(
                 "There is no such deferred completion.",
                 hint="The id is wrong or another team's, or the completion was fetched before (that works once), "
                 f"or its {self._options.keep_seconds / 3600:g} hours are over.",
             )
+        return delivery
+
+    async def _hold(self, job_id: str, team_id: str, now: datetime) -> Delivery | None:
+        """Return the outcome of an ended job under a new lease, or None where somebody else has it."""
+        lease = Lease(self._new_id(), now + timedelta(seconds=self._options.delivery_seconds))
+        outcome = await self._store(
+            lambda connection: sql.take_outcome(connection, job_id, lease, team_id=team_id, now=now)
+        )
+        if outcome is None:
+            return None
         return Delivery(
             outcome=await asyncio.to_thread(unpack_outcome, outcome),
             limit_seconds=self._options.delivery_seconds,
@@ -216,3 +229,10 @@ class Delivery:
         except SQLAlchemyError as error:  # the client was answered; all that is left is to say so
             log = structlog.get_logger("vitrail.deferred")
             log.error("delivery not recorded", job=self.job_id, error=type(error).__name__)
+
+
+async def _put_back(taking: asyncio.Future[Delivery | None]) -> None:
+    """Let an outcome be taken again whose taker left while the database was asked for it."""
+    with suppress(Failure):
+        if delivery := await taking:
+            await delivery.put_back()
