@@ -52,15 +52,14 @@ class Case:
     image_sets: tuple[tuple[str, ...], ...] = ((),)
     is_lossless: bool = True
 
-    def body(self, model: str, number: int, *, max_tokens: int) -> bytes:
+    def body(self, model: str, number: int, *, max_tokens: int, stream: bool) -> bytes:
         """Return a request that begins with its number."""
         urls = self.image_sets[number % len(self.image_sets)]
         question = {"type": "text", "text": f"{number}: {_QUESTION}"}
         images = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
         messages = [{"role": "user", "content": [question, *images]}]
-        return json.dumps(
-            {"model": model, "messages": messages, "max_tokens": max_tokens, "temperature": 0, "seed": 1}
-        ).encode()
+        asked = {"model": model, "messages": messages, "max_tokens": max_tokens, "temperature": 0, "seed": 1}
+        return json.dumps({**asked, "stream": stream}).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +88,13 @@ def draw_cases(photos: int) -> tuple[Case, ...]:
 class Bench:
     """Asks every way with one session."""
 
-    def __init__(self, session: aiohttp.ClientSession, ways: tuple[Way, ...], *, max_tokens: int) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, ways: tuple[Way, ...], *, max_tokens: int, is_streamed: bool
+    ) -> None:
         self._session = session
         self._ways = ways
         self._max_tokens = max_tokens
+        self._is_streamed = is_streamed
         self._numbers = itertools.count(1_000_000)
 
     async def compare(self, case: Case, *, clients: int, rounds: int, seconds: float) -> None:
@@ -129,18 +131,35 @@ class Bench:
                 assert said == expected[0], f"{way.name}, {case.name}: another answer"
 
     async def _measure(self, way: Way, case: Case, met: Measured, *, clients: int, seconds: float) -> None:
-        await measure(lambda: self._ask(way, case, next(self._numbers)), met, clients=clients, seconds=seconds)
+        await measure(lambda: self._measure_one(way, case, next(self._numbers)), met, clients=clients, seconds=seconds)
+
+    async def _measure_one(self, way: Way, case: Case, number: int) -> None:
+        if self._is_streamed:
+            async with self._post(way, case, number, stream=True) as response:
+                last = (await response.read()).rstrip()[-6:]
+            assert last == b"[DONE]", (way.name, last)
+        else:
+            await self._ask(way, case, number)
 
     async def _ask(self, way: Way, case: Case, number: int) -> Any:
         """Return a whole answer, which has as many tokens as were asked for."""
-        body = BytesIO(case.body(way.model, number, max_tokens=self._max_tokens))
-        headers = {"Authorization": f"Bearer {way.key}", "Content-Type": "application/json"}
-        async with self._session.post(f"{way.base_url}/chat/completions", data=body, headers=headers) as response:
-            assert response.status == 200, (way.name, await response.text())
+        async with self._post(way, case, number) as response:
             answer = json.loads(await response.read())
         assert answer["choices"][0]["finish_reason"] == "length", answer
         assert answer["usage"]["completion_tokens"] == self._max_tokens, answer["usage"]
         return answer
+
+    @asynccontextmanager
+    async def _post(
+        self, way: Way, case: Case, number: int, *, stream: bool = False
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        body = BytesIO(case.body(way.model, number, max_tokens=self._max_tokens, stream=stream))
+        headers = {"Authorization": f"Bearer {way.key}", "Content-Type": "application/json"}
+        if stream:
+            headers["Connection"] = "close"  # llama.cpp closes it after a stream without saying so
+        async with self._session.post(f"{way.base_url}/chat/completions", data=body, headers=headers) as response:
+            assert response.status == 200, (way.name, await response.text())
+            yield response
 
     async def _read_engine_tokens(self, way: Way) -> int | None:
         if way.metrics_url is None:
@@ -191,7 +210,7 @@ async def run(told: argparse.Namespace, folder: Path) -> None:
         open_ways(told, folder) as ways,
         aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
     ):
-        bench = Bench(session, ways, max_tokens=told.tokens)
+        bench = Bench(session, ways, max_tokens=told.tokens, is_streamed=told.stream)
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; answers of {told.tokens} tokens")
         print(f"{'case':7}{'clients':>8}  {'way':9}{'direct/s':>10}{'its/s':>10}{'ratio':>8}", end="")
         print(f"{'direct p50':>12}{'its p50 ms':>12}{'added':>10}   answers")
@@ -211,6 +230,7 @@ def main() -> None:
     parser.add_argument("--cases", default="text,small,photo,ten", help="of text, small, photo, ten; with commas")
     parser.add_argument("--clients", default=",".join(map(str, _CLIENTS)), help="how many at once; with commas")
     parser.add_argument("--tokens", type=int, default=32, help="length of the answers")
+    parser.add_argument("--stream", action="store_true", help="measure streamed answers; the check before is not")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each round")
     parser.add_argument("--photos", type=int, default=1, help="different 12 MP photos, for servers that keep images")

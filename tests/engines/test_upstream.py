@@ -26,6 +26,7 @@ class OtherServer:
         self.answers = []
         self.bodies = []
         self.headers = []
+        self.peers = []
         self.health_status = 200
         self.left = asyncio.Event()
         app = web.Application(client_max_size=1 << 26)
@@ -52,6 +53,7 @@ class OtherServer:
     async def _chat(self, request):
         self.bodies.append(await request.json())
         self.headers.append(request.headers)
+        self.peers.append(request.transport.get_extra_info("peername"))
         answer = self.answers.pop(0)
         if isinstance(answer, web.StreamResponse):
             return answer
@@ -583,3 +585,29 @@ async def test_health_asks_what_the_kind_of_server_knows_of_itself(server):
     server.health_status = 503
     assert not (await engine.health()).ready
     await engine.close()
+
+
+@pytest.mark.parametrize(("kind", "connections"), [(ServerKind.VLLM, 1), (ServerKind.LLAMA_SERVER, 3)])
+async def test_a_connection_is_used_again_where_the_server_keeps_it(server, ask, collect, kind, connections):
+    """llama.cpp drops the connection of a stream without a word, so there it is given up by the request already."""
+    server.answers = [FINE] * 3
+    engine = await open_engine(server, kind=kind)
+    try:
+        for _ in range(3):
+            await collect(engine, ask("Hi"))
+    finally:
+        await engine.close()
+    assert len(set(server.peers)) == connections
+    assert [headers.get("Connection") for headers in server.headers] == [None if connections == 1 else "close"] * 3
+
+
+async def test_an_answer_does_not_wait_for_a_stream_that_stays_open(server, ask, collect):
+    """What comes after the last event is waited for a moment only."""
+    server.answers = [[*FINE, "hang"]]
+    engine = await open_engine(server, kind=ServerKind.VLLM)
+    try:
+        async with asyncio.timeout(5):
+            assert TextPiece("Hello") in await collect(engine, ask("Hi"))
+            await server.left.wait()
+    finally:
+        await engine.close()

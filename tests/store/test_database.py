@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -151,3 +151,20 @@ def test_a_completion_is_settled_once(database: Database, keyring: Keyring) -> N
         return connection.execute(select(func.count()).select_from(completions)).scalar_one()
 
     assert database.run(count) == 1
+
+
+async def test_what_need_not_survive_a_power_cut_is_not_waited_for(database: Database) -> None:
+    """One transaction alone goes without a sync; the next on the same connection has it, and readers see both."""
+
+    def create(name: str) -> Callable[[Connection], int]:
+        def statement(connection: Connection) -> int:
+            connection.execute(text(f"CREATE TABLE {name} (n INTEGER)"))
+            return int(connection.execute(text("PRAGMA synchronous")).scalar_one())
+
+        return statement
+
+    full, normal = 2, 1
+    assert await database.write(create("a")) == full
+    assert await database.write(create("b"), is_synced=False) == normal
+    assert await database.write(create("c")) == full
+    assert await database.read(lambda c: c.execute(text("SELECT count(*) FROM a, b, c")).scalar()) == 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from types import MappingProxyType
@@ -29,6 +29,8 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 UNEXPECTED_SHAPE = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 ERROR_BODY_LIMIT_BYTES = 64 << 10
 RETRY_AFTER_SECONDS = 1.0
+KEPT_SECONDS = 2.0  # llama.cpp and uvicorn close idle connections after 5 s, and a request might meet that
+END_SECONDS = 0.1  # from the last event to the end of the stream
 
 
 class Unreachable(Unavailable):
@@ -50,14 +52,27 @@ class Patience:
 
 
 class OpenAIClient:
-    """A client of the server at `base_url` (no slash at its end); made and closed inside one event loop."""
+    """A client of the server at `base_url` (no slash at its end); made and closed inside one event loop.
 
-    def __init__(self, base_url: str, *, key: str | None, patience: Patience, keep_alive: bool = True) -> None:
+    Connections are kept for the next request, those of streams with `reuses_streams` alone, since some servers drop
+    them without a word. With `connections` there are so many at most, and who wants another one waits.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        key: str | None,
+        patience: Patience,
+        connections: int = 0,
+        reuses_streams: bool = False,
+    ) -> None:
         self._base_url = base_url
         self._patience = patience
+        self._reuses_streams = reuses_streams
         self._session = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {key}"} if key else None,
-            connector=aiohttp.TCPConnector(limit=0, force_close=not keep_alive),
+            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEPT_SECONDS),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.connect_seconds),
             trust_env=False,
         )
@@ -108,7 +123,7 @@ class OpenAIClient:
     async def stream_chat(
         self, path: str, body: bytes, *, top_logprobs: int = 0, headers: Mapping[str, str] = NO_HEADERS
     ) -> AsyncGenerator[Piece, None]:
-        """Yield the pieces of the answer to a rendered `body`; closing the generator drops the connection.
+        """Yield the pieces of the answer to a rendered `body`; closing the generator early drops the connection.
 
         Raises Stalled when nothing came for too long, Unreachable for a connection that failed or an answer that makes
         no sense, Unavailable, RateLimited, InvalidArgument or ContextTooLong. Redirects are not followed.
@@ -123,21 +138,26 @@ class OpenAIClient:
                         break
                     for piece in parser.parse(_parse_event(event)):
                         yield piece
+                if not parser.is_finished:
+                    raise Unreachable(retry_after_seconds=RETRY_AFTER_SECONDS)
+                for piece in parser.finish():
+                    yield piece
+                if self._reuses_streams:
+                    await _read_end(response.content)
             finally:
-                response.close()
-            if not parser.is_finished:
-                raise Unreachable(retry_after_seconds=RETRY_AFTER_SECONDS)
-            for piece in parser.finish():
-                yield piece
+                response.close()  # does nothing to a connection whose response was read to its end
 
     def _wait_seconds(self, parser: ChunkParser) -> float:
         return self._patience.idle_seconds if parser.has_started else self._patience.first_piece_seconds
 
     async def _open_stream(self, path: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """Return the response once its head came and is that of an event stream."""
+        headers = {**JSON_HEADERS, **headers}
+        if not self._reuses_streams:
+            headers["Connection"] = "close"
         async with asyncio.timeout(self._patience.first_piece_seconds):
             response = await self._session.post(
-                self._base_url + path, data=BytesIO(body), headers={**JSON_HEADERS, **headers}, allow_redirects=False
+                self._base_url + path, data=BytesIO(body), headers=headers, allow_redirects=False
             )
             try:
                 await self._refuse_error(response)
@@ -185,6 +205,13 @@ async def _read_events(
                 events.extend(splitter.push(received) if received else splitter.flush())
         for event in events:
             yield event
+
+
+async def _read_end(content: aiohttp.StreamReader) -> None:
+    """Wait a moment for the end of a stream that has said all, so that its connection can be used again."""
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(END_SECONDS):
+            await content.readany()
 
 
 def _parse_event(event: bytes) -> Json:

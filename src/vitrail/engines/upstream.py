@@ -84,7 +84,8 @@ class UpstreamEngine:
             idle_seconds=options.idle_seconds,
             call_seconds=options.call_seconds,
         )
-        self._client = OpenAIClient(self._base_url, key=self._key, patience=patience)
+        reuses_streams = self._dialect.reuses_streams
+        self._client = OpenAIClient(self._base_url, key=self._key, patience=patience, reuses_streams=reuses_streams)
         self._root = OpenAIClient(self._base_url.removesuffix("/v1"), key=self._key, patience=patience)
 
     async def close(self) -> None:

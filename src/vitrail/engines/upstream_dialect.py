@@ -33,6 +33,7 @@ class Dialect:
     seed_limit: int | None = None
     switches_thinking: bool = False  # the chat template takes `enable_thinking`
     health_path: str | None = None
+    reuses_streams: bool = False  # the connection of a stream that ended takes the next request; llama.cpp drops it
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -40,7 +41,11 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
     {
         ServerKind.OPENAI: Dialect(),
         ServerKind.VLLM: Dialect(
-            counts_as_it_goes=True, strict_functions=True, switches_thinking=True, health_path="/health"
+            counts_as_it_goes=True,
+            strict_functions=True,
+            switches_thinking=True,
+            health_path="/health",
+            reuses_streams=True,
         ),
         ServerKind.SGLANG: Dialect(
             counts_as_it_goes=True, strict_functions=True, switches_thinking=True, health_path="/health"

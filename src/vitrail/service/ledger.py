@@ -64,7 +64,9 @@ class Ledger:
         if not rows:
             return 0
         try:
-            await self._database.write(lambda connection: self._write_all(connection, rows))
+            await self._database.write(
+                lambda connection: self._write_all(connection, rows), is_synced=self._billing.is_charging
+            )
         except SQLAlchemyError as error:
             self._log.error("usage not written", rows=len(rows), error=type(error).__name__)
             return 0

@@ -8,8 +8,6 @@ from typing import Any
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-_ROWS_A_STATEMENT = 200  # SQLite takes 32,766 values in one
-
 
 def insert_if_absent(connection: Connection, table: Table, **values: Any) -> bool:
     """Insert a row; tell whether it is new. A row of the same key that another writer inserts is waited for."""
@@ -18,11 +16,9 @@ def insert_if_absent(connection: Connection, table: Table, **values: Any) -> boo
 
 def insert_absent(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[Any]:
     """Insert rows of a table with one key column; return the keys of those that are new."""
-    is_postgres = connection.dialect.name == "postgresql"
+    if not rows:
+        return set()
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
     (key,) = table.primary_key
-    new: set[Any] = set()
-    for start in range(0, len(rows), _ROWS_A_STATEMENT):
-        insert = postgresql.insert(table) if is_postgres else sqlite.insert(table)
-        batch = list(rows[start : start + _ROWS_A_STATEMENT])
-        new.update(connection.execute(insert.values(batch).on_conflict_do_nothing().returning(key)).scalars())
-    return new
+    # The rows as parameters: values inside the statement would have it compiled anew each time, which takes 1 ms.
+    return set(connection.execute(insert.on_conflict_do_nothing().returning(key), list(rows)).scalars())

@@ -20,6 +20,7 @@ from vitrail.domain.errors import Unavailable
 T = TypeVar("T")
 
 _READS_ONLY = "vitrail_reads_only"
+_IS_SYNCED = "vitrail_is_synced"
 
 
 class DatabaseOptions(BaseModel):
@@ -42,6 +43,7 @@ class Database:
     def __init__(self, engine: Engine, *, readers: int) -> None:
         self._engine = engine
         self._reading = engine.execution_options(**{_READS_ONLY: True})
+        self._unsynced = engine.execution_options(**{_IS_SYNCED: False})
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="db-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="db-write")
 
@@ -58,13 +60,22 @@ class Database:
         with self._reading.begin() as connection:
             return statement(connection)
 
+    def _run_unsynced(self, statement: Callable[[Connection], T]) -> T:
+        with self._unsynced.begin() as connection:
+            return statement(connection)
+
     async def read(self, statement: Callable[[Connection], T]) -> T:
         """Run a reading `statement` on a reader thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.run_read, statement)
 
-    async def write(self, statement: Callable[[Connection], T]) -> T:
-        """Run a writing `statement` in one transaction on the writer thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self.run, statement)
+    async def write(self, statement: Callable[[Connection], T], *, is_synced: bool = True) -> T:
+        """Run a writing `statement` in one transaction on the writer thread.
+
+        Not synced, SQLite leaves it to the operating system when the disk gets it (milliseconds earlier): the death of
+        this process loses nothing, a power cut what was written last.
+        """
+        run = self.run if is_synced else self._run_unsynced
+        return await asyncio.get_running_loop().run_in_executor(self._writer, run, statement)
 
     def close(self) -> None:
         """Let running statements end, then close every connection; safe to call twice."""
@@ -114,12 +125,16 @@ def upgrade_schema(engine: Engine, revision: str = "head") -> None:
 def _tune_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver begins no transactions of its own: `_begin_sqlite` does
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
     """Begin a transaction; one that may write takes the lock at once, so what it reads stays true until it writes."""
-    reads_only = connection.get_execution_options().get(_READS_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if options.get(_READS_ONLY, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get(_IS_SYNCED, True) else 'NORMAL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -36,6 +36,7 @@ from vitrail.engines.pictures import render_data_uri
 
 CHAT_PATH = "/v1/chat/completions"
 COUNT_PATH = "/v1/chat/completions/input_tokens"
+SPARE_CONNECTIONS = 4  # beside the generations; llama.cpp has so many threads, and each kept connection holds one
 RANDOM_SEED = 0xFFFFFFFF  # what llama.cpp takes as "choose one"
 ONE_PIXEL_BMP = "data:image/bmp;base64,Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAATCwAAEwsAAAAAAAAAAAAAAAAAAA=="
 
@@ -205,7 +206,12 @@ class LlamaEngine:
         child = await start_child(
             self._options.plan_child(self._gguf, self._mmproj), deadline_seconds=self._options.start_seconds
         )
-        client = OpenAIClient(child.url, key=child.key, patience=self._options.patience, keep_alive=False)
+        client = OpenAIClient(
+            child.url,
+            key=child.key,
+            patience=self._options.patience,
+            connections=self._options.parallel + SPARE_CONNECTIONS,
+        )
         try:
             self._learn(await client.call("GET", "/props"))
         except BaseException:
