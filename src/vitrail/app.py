@@ -236,6 +236,7 @@ def _wire(
         (
             Chore("usage that was not written", ledger.flush, _USAGE_SECONDS, at_end=True),
             Chore("last use of keys", keyring.write_last_used, _LAST_USE_SECONDS, at_end=True),
+            Chore("expired deferred completions", jobs.sweep, settings.deferred.sweep_seconds),
             Chore("expired responses", responses.sweep, _SWEEP_SECONDS),
             Chore("expired credits", accounts.write_off_expired, _SWEEP_SECONDS),
         )

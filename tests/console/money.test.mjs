@@ -73,6 +73,7 @@ test("from a new team to its invoice: credits are given, spent and refunded, and
   await page.getByText("by an operator $100.00", { exact: true }).waitFor();
   await fillIn(page, "Set the team's own limit", { "US dollars a month": "40" }, "Set the limit");
   await page.getByText("by an operator $100.00, its own $40.00").waitFor();
+  await page.getByRole("button", { name: "Lift the team's own limit" }).waitFor();
   assert.equal(await fund(page, "May owe a month").textContent(), "$40.00");
 
   await fillIn(page, "Refund a request", { "Completion id or request id": answer.headers.get("x-request-id") }, "Refund");
@@ -89,12 +90,95 @@ test("a team's own key sees its money and sets its own limit, and is offered not
   await page.getByRole("heading", { name: "Free credits" }).waitFor();
   const buttons = await page.locator("main").getByRole("button").allTextContents();
   assert.deepEqual(buttons.filter((name) => name !== "Older changes"), ["Set the team's own limit"]);
+  await page.getByText("None were set for this team: each model's own limits hold.").waitFor();
   assert.equal(await page.getByRole("table", { name: "Teams" }).count(), 0);
   assert.equal(await page.getByLabel("Team", { exact: true }).isVisible(), false);
   await fillIn(page, "Set the team's own limit", { "US dollars a month": "12.50" }, "Set the limit");
   await page.getByText("by an operator $0.00, its own $12.50").waitFor();
   await press(page, "Set the team's own limit");
   assert.equal(await page.getByLabel("US dollars a month").inputValue(), "12.50");
+  await press(page.getByRole("dialog"), "Cancel");
+
+  await press(page, "Lift the team's own limit");
+  await page.getByRole("dialog").getByText("What an operator set holds then: $0.00 a month.").waitFor();
+  await assertAccessible(page);
+  await press(page.getByRole("dialog"), "Lift the limit");
+  await page.getByText("by an operator $0.00", { exact: true }).waitFor();
+  assert.equal(await page.getByRole("button", { name: "Lift the team's own limit" }).isVisible(), false);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Set the team's own limit");
+  await closePage(page);
+});
+
+test("rate limits of a team are set by model, hold for its keys, and are taken away", async () => {
+  const { teamId } = await server.ask("POST", "auth/teams", { name: "meadow" });
+  const team = `auth/teams/${teamId}`;
+  const { apiKey } = await server.ask("POST", `${team}/api-keys`, { name: "k", acls: ["api-key:model:*", "api-key:endpoint:*"] });
+  await server.ask("POST", `v1/billing/teams/${teamId}/credits`, { amount: { val: "100" } });
+  const page = await open(`#/money?team=${teamId}`);
+  const dialog = page.getByRole("dialog");
+  await press(page, "Set rate limits");
+  assert.deepEqual(await dialog.getByRole("option").allTextContents(), ["All other models", "grok-2-vision-1212", "words-only"]);
+  await assertAccessible(page);
+  await dialog.getByLabel("Requests a minute").fill("-5");
+  await press(dialog, "Set the limits");
+  assert.equal(await dialog.getByLabel("Requests a minute").evaluate((input) => input.validity.rangeUnderflow), true);
+  await dialog.getByLabel("Requests a minute").fill("600");
+  await press(dialog, "Set the limits");
+  await rowOf(page, "Rate limits", "All other models").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Set rate limits");
+
+  await press(page, "Set rate limits");
+  assert.equal(await dialog.getByLabel("Requests a minute").inputValue(), "600"); // as they are
+  await dialog.getByLabel("Model").selectOption("grok-2-vision-1212");
+  assert.equal(await dialog.getByLabel("Requests a minute").inputValue(), "");
+  await dialog.getByLabel("Requests a minute").fill("1");
+  await dialog.getByLabel("Tokens a minute").fill("16000");
+  await press(dialog, "Set the limits");
+  const limited = rowOf(page, "Rate limits", "grok-2-vision-1212");
+  await limited.waitFor();
+  assert.deepEqual(await limited.getByRole("cell").allTextContents(), ["", "1", "16,000"]);
+  await assertAccessible(page);
+  const statuses = [];
+  for (let number = 0; number < 2; number++) statuses.push((await ask(apiKey)).status);
+  assert.deepEqual(statuses, [200, 429]);
+
+  await press(page, "Set rate limits");
+  await dialog.getByLabel("Model").selectOption("grok-2-vision-1212");
+  for (const label of ["Requests a minute", "Tokens a minute"]) await dialog.getByLabel(label).fill("");
+  await press(dialog, "Set the limits");
+  await limited.waitFor({ state: "detached" });
+  const { rateLimits } = await server.ask("GET", `${team}/rate-limits`);
+  assert.deepEqual(rateLimits, [{ model: "*", qps: null, qpm: 600, tpm: null }]);
+  await closePage(page);
+});
+
+test("a team is blocked with all its keys and unblocked again, and it is told so", async () => {
+  const { teamId } = await server.ask("POST", "auth/teams", { name: "thicket" });
+  const { apiKey } = await server.ask("POST", `auth/teams/${teamId}/api-keys`, { name: "k", acls: ["api-key:model:*", "api-key:endpoint:*"] });
+  const models = () => fetch(`${server.url}/v1/models`, { headers: { authorization: `Bearer ${apiKey}` } });
+  const page = await open(`#/money?team=${teamId}`);
+  const dialog = page.getByRole("dialog");
+  const told = page.getByText("Blocked: every key of this team is refused.");
+  await press(page, "Block the team");
+  await dialog.getByRole("heading", { name: "Block the team: thicket" }).waitFor();
+  await assertAccessible(page);
+  await press(dialog, "Cancel");
+  assert.equal(await told.isVisible(), false);
+  await press(page, "Block the team");
+  await press(dialog, "Block");
+  await told.waitFor();
+  await rowOf(page, "Teams", /thicket Blocked/).waitFor();
+  assert.equal(await page.getByLabel("Team", { exact: true }).locator("option:checked").textContent(), "thicket (blocked)");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Unblock the team");
+  await assertAccessible(page);
+  assert.equal((await models()).status, 403);
+
+  await press(page, "Unblock the team");
+  await press(dialog, "Unblock");
+  await told.waitFor({ state: "hidden" });
+  await rowOf(page, "Teams", /thicket Active/).waitFor();
+  for (let number = 0; number < 50 && (await models()).status !== 200; number++) await new Promise((done) => setTimeout(done, 100)); // keys.cache_seconds
+  assert.equal((await models()).status, 200);
   await closePage(page);
 });
 

@@ -94,6 +94,7 @@ async function haveAcmePay({ ask, url, seeded: { acme } }) {
   await ask("POST", `${money}/credits`, { amount: { val: "5000" }, note: "to begin with", expireTime: "2099-01-01T00:00:00Z" });
   await ask("POST", `${money}/prepaid/top-up`, { amount: { val: "25000" }, note: "order 17" });
   await ask("POST", `${money}/postpaid/spending-limits`, { desiredHardSpendingLimit: { val: "100000" } });
+  await ask("POST", `auth/teams/${acme}/rate-limits`, { model: "grok-2-vision-1212", qps: 5, qpm: 60, tpm: "100000" });
   const keys = `auth/teams/${acme}/api-keys`;
   const [, ci, last] = (await ask("GET", keys)).apiKeys;
   const acls = ["api-key:model:words-only", "api-key:endpoint:chat"];

@@ -79,6 +79,15 @@ async def test_what_only_operators_may_is_refused_to_a_team(team, team_admin, ro
     assert "operator" in refused["error"]
 
 
+@pytest.mark.parametrize(
+    "route", [r for r in MANAGEMENT_ROUTES if "{team_id}" in r.path], ids=lambda r: f"{r.method} {r.path}"
+)
+async def test_an_unknown_team_is_not_found(operator, route):
+    """404 that names the team, to an operator too, before the body is looked at."""
+    refused = await operator.call(route.method, path_of(route), {}, status=404)
+    assert "There is no team '00000000-0000-4000-8000-000000000000'." in refused["error"]
+
+
 async def test_a_management_key_opens_no_api(surface, operator):
     """It is no API key either."""
     answer = await surface.client.get("/v1/models", headers={"authorization": f"Bearer {operator.secret}"})
@@ -167,6 +176,18 @@ async def test_keys_come_in_pages(team, operator):
         ("POST", f"{BILLING}/{{team}}/prepaid/top-up", {"amount": {"val": "9" * 17}}, "at most"),
         ("POST", f"{BILLING}/{{team}}/credits", {"amount": {"val": 1}, "expireTime": "2020-01-01"}, "expired already"),
         ("POST", f"{BILLING}/{{team}}/postpaid/spending-limits", {}, "Neither"),
+        ("POST", "/auth/teams/{team}/rate-limits", {"model": "*", "qps": 0}, "`qps` is over 0"),
+        (
+            "POST",
+            "/auth/teams/{team}/rate-limits",
+            {"model": "*", "qpm": -60},
+            "`qpm` is over 0 and below 2^31, not -60",
+        ),
+        ("POST", "/auth/teams/{team}/rate-limits", {"model": "*", "tpm": "-1"}, "`tpm` is over 0"),
+        ("POST", "/auth/teams/{team}/rate-limits", {"model": "*", "tpm": str(2**31)}, "`tpm` is over 0 and below 2^31"),
+        ("POST", "/auth/teams/{team}/rate-limits", {"model": "*", "tpm": "many"}, "`tpm` is no whole number"),
+        ("PUT", "/auth/teams/{team}", {"team": {"blocked": True}, "fieldMask": "name"}, "no field 'name'"),
+        ("PUT", "/auth/teams/{team}", {"team": {"blocked": True}, "fieldMask": ""}, "`fieldMask` names nothing"),
         (
             "POST",
             f"{BILLING}/{{team}}/postpaid/spending-limits",
@@ -219,6 +240,61 @@ async def test_a_team_limits_itself_below_the_operator(team, operator, team_admi
         "4000",
         "4000",
     ]
+
+
+async def test_a_team_takes_away_the_limit_that_it_set_itself(team, operator, team_admin):
+    """What the operator allows holds again; taking away what is not there changes nothing."""
+    path = f"{BILLING}/{team.id}/postpaid/spending-limits"
+    both = {"desiredHardSpendingLimit": {"val": "10000"}, "desiredSoftSpendingLimit": {"val": "0"}}
+    assert (await operator.call("POST", path, both))["spendingLimits"]["effectiveSl"]["val"] == "0"
+    for caller in (team_admin, operator):
+        limits = (await caller.call("DELETE", f"{path}/soft"))["spendingLimits"]
+        assert (limits["softSl"], limits["effectiveSl"]["val"], limits["hardSlAuto"]["val"]) == (None, "10000", "10000")
+    assert (await team_admin.call("GET", path))["spendingLimits"] == limits
+
+
+async def test_a_blocked_team_is_refused_until_it_is_unblocked(surface, team, operator, team_admin):
+    """Every key of it, and no other team's; the list tells. Its own management key still opens the management API."""
+    headers = {"authorization": f"Bearer {surface.keyring.create(name='k', team=team.id).secret}"}
+    path = f"/auth/teams/{team.id}"
+    for blocked, status in ((True, 403), (False, 200)):
+        row = await operator.call("PUT", path, {"team": {"blocked": blocked}, "fieldMask": "blocked"})
+        assert (row["teamId"], row["name"], row["blocked"]) == (team.id, team.name, blocked)
+        answer = await surface.client.get("/v1/models", headers=headers)
+        assert (answer.status_code, "team is blocked" in answer.text) == (status, blocked)
+        assert (await surface.client.get("/v1/models", headers=surface.key)).status_code == 200
+        assert (await team_admin.call("GET", "/auth/teams"))["teams"] == [row]
+
+
+async def test_rate_limits_of_a_team_are_set_shown_and_hold(surface, team, operator, team_admin):
+    """An alias counts as its model, `*` is every other one; the team reads them, and requests run into them."""
+    path = f"/auth/teams/{team.id}/rate-limits"
+    assert (await team_admin.call("GET", path)) == {"rateLimits": []}
+    await operator.call("POST", path, {"model": "*", "tpm": "16000"})
+    said = await operator.call("POST", path, {"model": "grok-2-vision-latest", "qps": 5, "qpm": 1})
+    assert said["rateLimits"] == [
+        {"model": "*", "qps": None, "qpm": None, "tpm": "16000"},
+        {"model": "fake-vision-1", "qps": 5, "qpm": 1, "tpm": None},
+    ]
+    assert await team_admin.call("GET", path) == said
+    headers = {"authorization": f"Bearer {surface.keyring.create(name='k', team=team.id).secret}"}
+    body = {"model": "fake-vision-1", "messages": [{"role": "user", "content": "Hi"}]}
+    first, second = [await surface.client.post("/v1/chat/completions", json=body, headers=headers) for _ in range(2)]
+    assert (first.status_code, first.headers["x-ratelimit-limit-tokens"]) == (200, "16000")
+    assert (second.status_code, "Requests per Minute (actual/limit): 2/1." in second.text) == (429, True)
+    left = await operator.call("POST", path, {"model": "fake-vision-1"})
+    assert [row["model"] for row in left["rateLimits"]] == ["*"]
+
+
+async def test_limits_for_an_unknown_model_are_refused_but_can_be_taken_away(surface, team, operator):
+    """A slip of the pen would limit nothing, so it is 404; those of a model that is gone do not stay for ever."""
+    path = f"/auth/teams/{team.id}/rate-limits"
+    refused = await operator.call("POST", path, {"model": "fake-vision-2", "qpm": 1}, status=404)
+    assert "There is no model 'fake-vision-2'. Models of this server: fake-vision-1" in refused["error"]
+    surface.services.management.teams.limit(team.id, "retired", Limits(requests_per_minute=1))
+    await operator.call("POST", path, {"model": "retired", "qpm": 2}, status=404)
+    assert (await operator.call("POST", path, {"model": "retired"})) == {"rateLimits": []}
+    await operator.call("POST", path, {"model": "retired"}, status=404)
 
 
 async def test_an_answer_is_paid_invoiced_and_refunded(open_surface):

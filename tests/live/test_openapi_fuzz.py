@@ -72,6 +72,8 @@ MORE: dict[str, list[Any]] = {  # what is tried beside what chance finds
     "ApiKeyFields.expireTime": [None, *TIMES],
     "GiveCredits.expireTime": [None, *TIMES],
     "UpdateApiKey.fieldMask": ["name", "acls,disabled", "qps,qpm,tpm", "expireTime", "name,nothing"],
+    "UpdateTeam.fieldMask": ["blocked", "name"],
+    "SetRateLimits.model": ["*", MODEL],
     "TopUp.amount": AMOUNTS,
     "GiveCredits.amount": AMOUNTS,
     "UsageAsked.analyticsRequest": [{**USAGE, "timeRange": span} for span in RANGES],

@@ -159,3 +159,14 @@ async def test_m14_m16_m17_no_job_is_lost_and_none_ends_twice(
     billed = database.run(lambda c: list(c.execute(select(completions.c.id, completions.c.status))))
     assert sorted(billed) == sorted((request_id, "finished") for request_id in ids)
     assert database.run(lambda c: c.execute(select(func.max(jobs.c.attempts))).scalar()) == (1 if end == 15 else 2)
+
+
+async def test_a_server_deletes_what_is_long_over(settings: Settings, database: Database) -> None:
+    """Also one that leaves the running to other processes."""
+    brief = {"runs": 0, "keep_seconds": 1.0, "grace_seconds": 0.0, "sweep_seconds": 0.05}
+    sweeping = settings.model_copy(update={"deferred": settings.deferred.model_copy(update=brief)})
+    async with open_runtime(sweeping) as runtime:
+        grant = Grant(key=runtime.keyring.create(name="k").key, endpoint="chat", request_id="r")
+        await runtime.services.deferred.accept(ask(1), grant)
+        assert count_states(database) == Counter(pending=1)
+        await asyncio.to_thread(wait_for, database, {})

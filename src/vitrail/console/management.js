@@ -14,7 +14,7 @@ export const readManaged = (path, options) => read(`management/${path}`, { ...op
 export const changeManaged = async (method, path, body, options) =>
   (await call(method, `management/${path}`, { ...options, body, ...KIND })).json();
 
-export const keysOf = (team) => `auth/teams/${encodeURIComponent(team.teamId)}`;
+export const teamOf = (team) => `auth/teams/${encodeURIComponent(team.teamId)}`;
 export const moneyOf = (team) => `v1/billing/teams/${encodeURIComponent(team.teamId)}`;
 
 // Choose among the teams that the key may see; `onchoose` gets the id. A team's own key leaves no choice, so nothing is shown.

@@ -74,6 +74,12 @@ async def set_spending_limits(managed: ManagedExchange) -> Response:
     return render_json(_render_limits(limits))
 
 
+async def lift_soft_spending_limit(managed: ManagedExchange) -> Response:
+    """Take away the limit that a team had set itself; what the operator allows holds."""
+    limits = await asyncio.to_thread(managed.management.accounts.lift_soft_limit, managed.team.id)
+    return render_json(_render_limits(limits))
+
+
 async def preview_invoice(managed: ManagedExchange) -> Response:
     """Show what the month that runs has cost so far, and which money pays for it."""
     management, team_id = managed.management, managed.team.id

@@ -1,4 +1,4 @@
-"""`/management/auth`: API keys of a team, teams, what ACLs can name, and the management key itself."""
+"""`/management/auth`: API keys of a team, what ACLs can name, and the management key itself."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from starlette.responses import Response
 
 from vitrail.domain.errors import InvalidArgument, NotFound
 from vitrail.domain.keys import AclKind, ApiKey, acl
-from vitrail.domain.limits import Limits
 from vitrail.http_api import wire_management as wire
 from vitrail.http_api.exchange import ManagedExchange
 from vitrail.http_api.json_answer import render_json
-from vitrail.http_api.management_values import parse_instant, parse_number, render_instant
+from vitrail.http_api.management_values import parse_instant, parse_limits, parse_mask, parse_number, render_instant
 from vitrail.http_api.route import MOST_ROWS
 
 ENDPOINTS = ("chat", "image", "messages", "models", "tokenize")
@@ -43,7 +42,7 @@ async def create_api_key(managed: ManagedExchange) -> Response:
         name=asked.name,
         team=managed.team.id,
         acls=tuple(asked.acls),
-        limits=_parse_limits(asked.qps, asked.qpm, asked.tpm),
+        limits=parse_limits(asked.qps, asked.qpm, asked.tpm),
         expires_at=parse_instant(asked.expire_time, where="expireTime"),
         by=managed.by,
     )
@@ -66,11 +65,7 @@ async def list_api_keys(managed: ManagedExchange) -> Response:
 async def update_api_key(managed: ManagedExchange) -> Response:
     """Change what `fieldMask` names of an API key."""
     asked = await managed.read_body(wire.UpdateApiKey)
-    names = [name.strip() for name in asked.field_mask.split(",") if name.strip()]
-    unknown = [name for name in names if name not in _UPDATED]
-    if unknown or not names:
-        seen = f"no field {unknown[0][:40]!r}" if unknown else "nothing"
-        raise InvalidArgument(f"`fieldMask` names {seen}.", hint=f"Fields: {', '.join(_UPDATED)}.")
+    names = parse_mask(asked.field_mask, known=_UPDATED)
     key = await _find_key(managed)
     changed = _apply(key, asked.api_key, names)
     return render_json(_render_key(await asyncio.to_thread(managed.management.keyring.update, changed, by=managed.by)))
@@ -129,25 +124,6 @@ async def show_management_key(managed: ManagedExchange) -> Response:
     )
 
 
-async def list_teams(managed: ManagedExchange) -> Response:
-    """List the teams that the management key may see."""
-    teams = await asyncio.to_thread(managed.management.teams.list)
-    rows = [
-        wire.TeamRow(team_id=t.id, name=t.name, blocked=t.blocked, create_time=render_instant(t.created_at))
-        for t in teams
-        if managed.key.team_id in (None, t.id)
-    ]
-    return render_json(wire.TeamList(teams=rows))
-
-
-async def create_team(managed: ManagedExchange) -> Response:
-    """Make a team."""
-    asked = await managed.read_body(wire.CreateTeam)
-    team = await asyncio.to_thread(managed.management.teams.create, asked.name)
-    created = render_instant(team.created_at)
-    return render_json(wire.TeamRow(team_id=team.id, name=team.name, blocked=False, create_time=created))
-
-
 def parse_page_size(text: str | None) -> int:
     """Return how many rows a page is to have; raises InvalidArgument."""
     size = parse_number(text, where="pageSize") if text else MOST_ROWS
@@ -186,7 +162,7 @@ async def _find_key(managed: ManagedExchange) -> ApiKey:
 
 def _apply(key: ApiKey, asked: wire.ApiKeyFields, names: list[str]) -> ApiKey:
     values: dict[str, Any] = {name: getattr(asked, _UPDATED[name]) for name in names}
-    limits = _parse_limits(
+    limits = parse_limits(
         values.get("qps", key.limits.requests_per_second),
         values.get("qpm", key.limits.requests_per_minute),
         values.get("tpm", key.limits.tokens_per_minute),
@@ -201,16 +177,6 @@ def _apply(key: ApiKey, asked: wire.ApiKeyFields, names: list[str]) -> ApiKey:
         limits=limits,
         expires_at=expires_at,
     )
-
-
-def _parse_limits(qps: int | None, qpm: int | None, tpm: str | int | None) -> Limits:
-    tokens = None if tpm is None else parse_number(tpm, where="tpm")
-    for name, number in (("qps", qps), ("qpm", qpm), ("tpm", tokens)):
-        if number is not None and not 0 < number < 2**31:
-            raise InvalidArgument(
-                f"`{name}` is over 0 and below 2^31, not {number}.", hint="Leave it out for no limit."
-            )
-    return Limits(qps, qpm, tokens)
 
 
 def _render_key(key: ApiKey, *, secret: str | None = None) -> wire.ApiKeyRow:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from vitrail.domain.billing import TICKS_PER_CENT
 from vitrail.domain.errors import InvalidArgument
+from vitrail.domain.limits import Limits
 from vitrail.http_api.wire_management import Money, MoneyAsked
 
 _LONGEST = 40
@@ -37,6 +39,27 @@ def parse_number(value: str | int, *, where: str) -> int:
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
         raise InvalidArgument(f"`{where}` is no whole number: {text[:_LONGEST]!r}.")
     return int(text)
+
+
+def parse_limits(qps: int | None, qpm: int | None, tpm: str | int | None) -> Limits:
+    """Return rate limits; raises InvalidArgument for a number that is none."""
+    tokens = None if tpm is None else parse_number(tpm, where="tpm")
+    for name, number in (("qps", qps), ("qpm", qpm), ("tpm", tokens)):
+        if number is not None and not 0 < number < 2**31:
+            raise InvalidArgument(
+                f"`{name}` is over 0 and below 2^31, not {number}.", hint="Leave it out for no limit."
+            )
+    return Limits(qps, qpm, tokens)
+
+
+def parse_mask(text: str, *, known: Collection[str]) -> list[str]:
+    """Return the names of a `fieldMask`, at least one; raises InvalidArgument for one that is not `known`."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        seen = f"no field {unknown[0][:_LONGEST]!r}" if unknown else "nothing"
+        raise InvalidArgument(f"`fieldMask` names {seen}.", hint=f"Fields: {', '.join(known)}.")
+    return names
 
 
 def parse_money(asked: MoneyAsked, *, where: str) -> int:

@@ -35,7 +35,7 @@ _OF_MANAGEMENT = {
     400: "An argument that cannot be used.",
     401: "No management key, or one that does not exist; an API key is none.",
     403: "The management key may not do that.",
-    404: "No such team, key or completion, or none that this management key may see.",
+    404: "No such team, model, key or completion, or none that this management key may see.",
     503: "Busy, draining or down; see Retry-After.",
 }
 _OF_BODIES = {

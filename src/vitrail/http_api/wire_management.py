@@ -138,6 +138,43 @@ class CreateTeam(Struct, rename="camel"):
     name: str
 
 
+class TeamFields(Struct, rename="camel"):
+    """What can be changed of a team."""
+
+    blocked: bool = False
+
+
+class UpdateTeam(Struct, rename="camel"):
+    """New values, and which of them to take: `"blocked"`."""
+
+    team: TeamFields
+    field_mask: str
+
+
+class RateLimitsRow(Struct, rename="camel"):
+    """What a team may ask of a model; `*` is every model that has no limits of its own here."""
+
+    model: str
+    qps: int | None = None
+    qpm: int | None = None
+    tpm: str | None = None
+
+
+class RateLimitList(Struct, rename="camel"):
+    """The rate limits that were set for a team; where none were, those of the model hold."""
+
+    rate_limits: list[RateLimitsRow]
+
+
+class SetRateLimits(Struct, rename="camel"):
+    """New limits for a model (id, alias or `*`), in place of those of before; without numbers there are none."""
+
+    model: str
+    qps: int | None = None
+    qpm: int | None = None
+    tpm: Number | None = None
+
+
 class ModelNames(Struct, rename="camel"):
     """Models, each with the ACLs that name it."""
 

@@ -102,6 +102,16 @@ class Catalog:
             if (output is None or output in model.output_modalities) and _is_allowed(model, grant)
         )
 
+    def find(self, name: str) -> Model:
+        """Return the model that answers to `name`, whoever may use it; raises UnknownModel."""
+        for model in self._models:
+            if model.answers_to(name):
+                return model
+        raise UnknownModel(
+            f"There is no model {name[:100]!r}.",
+            hint=f"Models of this server: {', '.join(m.id for m in self._models)}.",
+        )
+
     def resolve(self, name: str, grant: Grant, *, output: Modality | None = None) -> Model:
         """Return the model that answers to `name`, among those that give `output`.
 

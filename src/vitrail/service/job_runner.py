@@ -7,7 +7,7 @@ process is told to stop, the job is put back at once. Only an attempt that came 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -92,31 +92,23 @@ class JobRunner:
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(self._options.runs):
-                group.create_task(self._repeat(self._run_next_unless_paused, self._options.poll_seconds))
-            group.create_task(self._repeat(self.sweep, self._options.sweep_seconds, wakes=False))
+                group.create_task(self._run_for_ever())
 
-    async def _repeat(self, step: Callable[[], Awaitable[int]], pause_seconds: float, *, wakes: bool = True) -> None:
-        """Take steps for ever; pause after one that found nothing to do or failed, which is logged."""
+    async def _run_for_ever(self) -> None:
+        """Run jobs one after the other; pause where there is none, or after one that failed, which is logged."""
         while True:
-            found = 0
-            if wakes:
-                self._work.clear()  # before looking, so that a job which comes meanwhile is not slept over
+            found = False
+            self._work.clear()  # before looking, so that a job which comes meanwhile is not slept over
             try:
-                found = await step()
+                found = not self._paused() and await self.run_next()
             except Exception as error:  # noqa: BLE001 - the outermost frame of the runner: it has to go on
                 self._log.error("job runner failed", exc_info=error)
-            if not found or not wakes:
-                await self._pause(pause_seconds, wakes=wakes)
+            if not found:
+                await self._pause()
 
-    async def _run_next_unless_paused(self) -> bool:
-        return not self._paused() and await self.run_next()
-
-    async def _pause(self, seconds: float, *, wakes: bool) -> None:
-        if not wakes:
-            await asyncio.sleep(seconds)
-            return
+    async def _pause(self) -> None:
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._options.poll_seconds):
                 await self._work.wait()
         except TimeoutError:
             pass

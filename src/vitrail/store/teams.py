@@ -45,6 +45,7 @@ def find_team_limits(connection: Connection, team_id: str) -> Mapping[str, Limit
 
 def set_team_limits(connection: Connection, team_id: str, model: str, limits: Limits) -> None:
     """Set the limits of a team for a model; none at all takes them away."""
+    connection.execute(select(teams.c.id).where(teams.c.id == team_id).with_for_update(key_share=True))  # one at a time
     mine = (team_limits.c.team_id == team_id) & (team_limits.c.model == model)
     connection.execute(delete(team_limits).where(mine))
     if not limits.is_unlimited:

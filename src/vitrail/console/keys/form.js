@@ -1,6 +1,7 @@
 // What a key is to be, as a form: its name, which models and endpoints it may use, its limits and its end.
 
 import { field, h, newId } from "../dom.js";
+import { limitFields } from "../limits.js";
 
 const ANY = { model: "api-key:model:*", endpoint: "api-key:endpoint:*" };
 const FIELD_MASK = "name,acls,qps,qpm,tpm,expireTime";
@@ -10,28 +11,24 @@ export function createKeyForm(targets, key) {
   const name = h("input", { required: true, maxLength: 200, value: key?.name ?? "", autocomplete: "off" });
   const models = chooseTargets("Models", ANY.model, "All models, also those to come", targets.models, key?.aclStrings);
   const endpoints = chooseTargets("Endpoints", ANY.endpoint, "All endpoints", targets.endpoints, key?.aclStrings);
-  const limit = (value) => h("input", { type: "number", min: 1, max: 2 ** 31 - 1, step: 1, value: value ?? "", placeholder: "none" });
-  const [qps, qpm, tpm] = [limit(key?.qps), limit(key?.qpm), limit(key?.tpm)];
+  const limits = limitFields("Limits");
+  limits.show(key);
   const expires = h("input", { type: "datetime-local", value: key?.expireTime ? toLocal(key.expireTime) : "" });
-  const limits = [field("Requests a second", qps), field("Requests a minute", qpm), field("Tokens a minute", tpm)];
   const element = h(
     "div",
     {},
     field("Name", name, "What the key is for."),
     models.element,
     endpoints.element,
-    h("fieldset", {}, h("legend", {}, "Limits"), h("div", { class: "controls" }, limits)),
+    limits.element,
     field("Works until", expires, "In your own time zone. Left empty, the key does not expire."),
   );
-  const number = (input) => (input.value === "" ? null : input.valueAsNumber);
   return {
     element,
     read: () => ({
       name: name.value.trim(),
       acls: [...models.read(), ...endpoints.read()],
-      qps: number(qps),
-      qpm: number(qpm),
-      tpm: tpm.value || null, // a 64-bit number goes as text
+      ...limits.read(),
       expireTime: expires.value ? new Date(expires.value).toISOString() : null,
     }),
   };

@@ -4,7 +4,7 @@ import { openDialog } from "../dialog.js";
 import { choice, failureBox, field, h, say } from "../dom.js";
 import { changeBody, createKeyForm } from "../keys/form.js";
 import { showSecret } from "../keys/secret.js";
-import { NO_TEAM, TeamChooser, changeManaged, keysOf, readManaged } from "../management.js";
+import { NO_TEAM, TeamChooser, changeManaged, readManaged, teamOf } from "../management.js";
 import { session } from "../session.js";
 import { count, moment } from "../words.js";
 
@@ -65,7 +65,7 @@ class KeysPage {
   async #load({ after } = {}) {
     const team = this.#team;
     const query = new URLSearchParams({ pageSize: PAGE_ROWS, ...(after && { paginationToken: after }) });
-    const page = await readManaged(`${keysOf(team)}/api-keys?${query}`);
+    const page = await readManaged(`${teamOf(team)}/api-keys?${query}`);
     if (team !== this.#team) return;
     this.#keys = after ? [...this.#keys, ...page.apiKeys] : page.apiKeys;
     this.#next = page.paginationToken ?? null;
@@ -112,14 +112,14 @@ class KeysPage {
   }
 
   async #targets() {
-    const [{ models }, { endpoints }] = await Promise.all(["models", "endpoints"].map((what) => readManaged(`${keysOf(this.#team)}/${what}`)));
+    const [{ models }, { endpoints }] = await Promise.all(["models", "endpoints"].map((what) => readManaged(`${teamOf(this.#team)}/${what}`)));
     return { models, endpoints };
   }
 
   #make() {
     return this.#run(async () => {
       const form = createKeyForm(await this.#targets(), null);
-      const act = () => changeManaged("POST", `${keysOf(this.#team)}/api-keys`, form.read());
+      const act = () => changeManaged("POST", `${teamOf(this.#team)}/api-keys`, form.read());
       const made = await openDialog({ title: `A new key of ${this.#team.name}`, body: form.element, confirm: "Make the key", act });
       if (!made) return;
       await showSecret(`The key “${made.name}”`, made.apiKey);

@@ -1,10 +1,12 @@
-// Teams and their money: what a team has, where it came from and went, what the month costs; an operator gives and sells credits.
+// Teams and their money: what a team has, where it came from and went, what the month costs; an operator gives and sells
+// credits, sets limits, and blocks teams.
 
 import { openDialog } from "../dialog.js";
 import { failureBox, field, h, say } from "../dom.js";
-import { NO_TEAM, TeamChooser, changeManaged, isOperator, moneyOf, readManaged } from "../management.js";
-import { amountField, readAmount } from "../money/amounts.js";
+import { NO_TEAM, TeamChooser, changeManaged, isOperator, moneyOf, readManaged, teamOf } from "../management.js";
+import { amountField, readAmount, show } from "../money/amounts.js";
 import { Changes } from "../money/changes.js";
+import { createRatesForm, ratesTable } from "../money/rates.js";
 import { creditsTable, describeFunds, invoiceTable, teamsTable } from "../money/tables.js";
 
 export function create() {
@@ -12,11 +14,13 @@ export function create() {
   return { element: page.element, open: (query) => page.open(query) };
 }
 
+const LIMITS = "postpaid/spending-limits";
 const goTo = (id) => (location.hash = `#/money?team=${encodeURIComponent(id)}`);
 
 class MoneyPage {
   #team = null;
   #limits = null;
+  #rateLimits = [];
   #opened = 0;
 
   constructor() {
@@ -24,12 +28,18 @@ class MoneyPage {
     this.trouble = h("div");
     this.state = h("div", { "aria-live": "polite" });
     this.funds = h("dl", { class: "totals" });
+    this.standing = h("p", { class: "state failed" }, "Blocked: every key of this team is refused.");
+    this.rates = h("div");
+    this.setRates = isOperator() && button("Set rate limits", () => this.#setRateLimits());
+    this.block = button("", () => this.#block(!this.#team.blocked), "danger");
+    this.own = button("Set the team's own limit", () => this.#setLimit("soft"));
+    this.lift = button("Lift the team's own limit", () => this.#liftLimit());
     this.credits = h("div");
     this.invoice = h("div");
     this.teams = h("div");
     this.changes = new Changes((failure) => this.trouble.replaceChildren(failureBox(failure)));
     this.acts = h("div", { class: "row" }, this.#buttons());
-    this.body = h("div", { hidden: true }, this.funds, this.acts, this.invoice, this.credits, this.changes.element);
+    this.body = h("div", { hidden: true }, this.standing, this.funds, this.acts, this.invoice, this.credits, this.changes.element, this.rates);
     const make = isOperator() && button("New team", () => this.#makeTeam(), "primary");
     const head = h("div", { class: "heading" }, h("h1", {}, "Teams and money"), make && h("div", { class: "row" }, make));
     this.element = h("div", { class: "page" }, head, this.team.element, this.trouble, this.state, this.body, this.teams);
@@ -63,29 +73,43 @@ class MoneyPage {
 
   async #load(turn) {
     const money = moneyOf(this.#team);
-    const paths = ["postpaid/invoice/preview", "postpaid/spending-limits", "credits"];
-    const [[preview, { spendingLimits: limits }, { credits }], changes] = await Promise.all([
+    const paths = ["postpaid/invoice/preview", LIMITS, "credits"];
+    const [[preview, { spendingLimits: limits }, { credits }], changes, { rateLimits }] = await Promise.all([
       Promise.all(paths.map((path) => readManaged(`${money}/${path}`))),
       this.changes.read(money),
+      readManaged(`${teamOf(this.#team)}/rate-limits`),
     ]);
     if (turn !== this.#opened) return;
     this.#limits = limits;
+    this.#rateLimits = rateLimits;
+    this.#drawActs();
     this.funds.replaceChildren(...describeFunds({ preview, limits, credits, total: changes.total }));
     this.credits.replaceChildren(creditsTable(credits));
     this.invoice.replaceChildren(invoiceTable(preview));
     this.changes.show(changes);
+    const isHere = document.activeElement === this.setRates; // which moves into the new table
+    this.rates.replaceChildren(ratesTable(rateLimits, this.setRates));
+    if (isHere) this.setRates.focus();
     this.body.hidden = false;
   }
 
+  #drawActs() {
+    this.standing.hidden = !this.#team.blocked;
+    this.block.textContent = this.#team.blocked ? "Unblock the team" : "Block the team";
+    if (!this.#limits.softSl && document.activeElement === this.lift) this.own.focus(); // before it goes
+    this.lift.hidden = !this.#limits.softSl;
+  }
+
   #buttons() {
-    const own = button("Set the team's own limit", () => this.#setLimit("soft"));
-    if (!isOperator()) return own;
+    if (!isOperator()) return [this.own, this.lift];
     return [
       button("Give free credits", () => this.#give()),
       button("Top up", () => this.#topUp()),
       button("Set the spending limit", () => this.#setLimit("hard")),
-      own,
+      this.own,
+      this.lift,
       button("Refund a request", () => this.#refund()),
+      this.block,
     ];
   }
 
@@ -111,7 +135,7 @@ class MoneyPage {
       expireTime: expires.value ? new Date(expires.value).toISOString() : null,
       note: note.read(),
     });
-    await this.#change({ title: "Give free credits", body, confirm: "Give", path: "credits", ask, said: "Given." });
+    await this.#change({ title: "Give free credits", body, confirm: "Give", path: this.#money("credits"), ask, said: "Given." });
   }
 
   async #topUp() {
@@ -119,7 +143,7 @@ class MoneyPage {
     const note = noteField();
     const body = [h("p", {}, "Prepaid credits that the team has bought."), field("Amount in US dollars", amount), note.element];
     const ask = () => ({ amount: { ticks: readAmount(amount) }, note: note.read() });
-    await this.#change({ title: "Top up", body, confirm: "Top up", path: "prepaid/top-up", ask, said: "Topped up." });
+    await this.#change({ title: "Top up", body, confirm: "Top up", path: this.#money("prepaid/top-up"), ask, said: "Topped up." });
   }
 
   async #setLimit(kind) {
@@ -131,7 +155,32 @@ class MoneyPage {
     const amount = amountField(now);
     const body = [h("p", {}, what), field("US dollars a month", amount)];
     const ask = () => ({ [name]: { ticks: readAmount(amount) } });
-    await this.#change({ title, body, confirm: "Set the limit", path: "postpaid/spending-limits", ask, said: "Set." });
+    await this.#change({ title, body, confirm: "Set the limit", path: this.#money(LIMITS), ask, said: "Set." });
+  }
+
+  async #liftLimit() {
+    const body = h("p", {}, `What an operator set holds then: ${show(this.#limits.hardSlAuto)} a month.`);
+    const path = this.#money(`${LIMITS}/soft`);
+    await this.#change({ title: "Lift the team's own limit", body, confirm: "Lift the limit", method: "DELETE", path, said: "Lifted." });
+  }
+
+  async #setRateLimits() {
+    const team = this.#team;
+    let models;
+    await this.#run(async () => ({ models } = await readManaged(`${teamOf(team)}/models`)));
+    if (!models || team !== this.#team) return; // another team meanwhile
+    const form = createRatesForm(models, this.#rateLimits);
+    const path = `${teamOf(team)}/rate-limits`;
+    await this.#change({ title: "Set rate limits", body: form.element, confirm: "Set the limits", path, ask: form.read, said: "Set." });
+  }
+
+  async #block(blocked) {
+    const [word, what] = blocked
+      ? ["Block", "Every key of the team is refused until it is unblocked. Nothing is deleted."]
+      : ["Unblock", "Keys that are not blocked themselves work again."];
+    const ask = () => ({ team: { blocked }, fieldMask: "blocked" });
+    const shown = { title: `${word} the team`, body: h("p", {}, what), confirm: word, said: `${word}ed.`, isDanger: blocked };
+    await this.#change({ ...shown, method: "PUT", path: teamOf(this.#team), ask });
   }
 
   async #refund() {
@@ -139,17 +188,21 @@ class MoneyPage {
     const note = noteField();
     const body = [field("Completion id or request id", reference, "Each kind of money gets its own back, once."), note.element];
     const ask = () => ({ reference: reference.value.trim(), note: note.read() });
-    await this.#change({ title: "Refund a request", body, confirm: "Refund", path: "refunds", ask, said: "Refunded." });
+    await this.#change({ title: "Refund a request", body, confirm: "Refund", path: this.#money("refunds"), ask, said: "Refunded." });
   }
 
   // Ask for what is to change in a dialog that names the team, do it, and read everything anew.
-  async #change({ title, body, confirm, path, ask, said }) {
+  async #change({ title, body, confirm, method = "POST", path, ask = () => undefined, said, isDanger }) {
     const team = this.#team;
-    const act = () => changeManaged("POST", `${moneyOf(team)}/${path}`, ask());
-    const done = await openDialog({ title: `${title}: ${team.name}`, body, confirm, act });
+    const act = () => changeManaged(method, path, ask());
+    const done = await openDialog({ title: `${title}: ${team.name}`, body, confirm, act, isDanger });
     if (!done) return;
-    await this.#run((turn) => this.#load(turn));
+    await this.open(new URLSearchParams({ team: team.teamId }));
     say(said);
+  }
+
+  #money(path) {
+    return `${moneyOf(this.#team)}/${path}`;
   }
 }
 
