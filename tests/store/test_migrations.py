@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,3 +87,35 @@ def test_both_databases_have_the_same_tables(tmp_path: Path, postgres: Callable[
 def _insert_old_rows(connection: Connection) -> None:
     for statement in OLD_ROWS:
         connection.execute(text(statement), {"team": TEAM, "key": KEY, "no": False})
+
+
+OPEN_AT_ONCE = """
+import sys
+from pathlib import Path
+from vitrail.store.database import DatabaseOptions, open_database
+
+url, folder = sys.argv[1], Path(sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+open_database(DatabaseOptions(url=url), data_dir=folder).close()
+"""
+
+
+def test_processes_that_start_together_on_an_empty_database(database_url: str, tmp_path: Path) -> None:
+    """One runs the migrations and the others wait for it: a cluster's first start is like any other."""
+    command = [sys.executable, "-c", OPEN_AT_ONCE, database_url, str(tmp_path)]
+    pipe = subprocess.PIPE
+    started = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)]
+    try:
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        complaints = [process.communicate(timeout=30)[1] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    assert complaints == [""] * 4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import DatabaseError
 
 from vitrail.domain.errors import Unavailable
@@ -21,6 +23,7 @@ T = TypeVar("T")
 
 _READS_ONLY = "vitrail_reads_only"
 _IS_SYNCED = "vitrail_is_synced"
+_MIGRATION_LOCK = 0x76697472  # "vitr"; any number that nobody else in the database locks
 
 
 class DatabaseOptions(BaseModel):
@@ -96,7 +99,7 @@ def open_database(options: DatabaseOptions, *, data_dir: Path) -> Database:
     connect_args: dict[str, Any] = {"timeout": options.busy_seconds, "check_same_thread": False} if is_sqlite else {}
     engine = create_engine(url, connect_args=connect_args, pool_pre_ping=not is_sqlite)
     if is_sqlite:
-        event.listen(engine, "connect", _tune_sqlite)
+        event.listen(engine, "connect", lambda connection, _record: _tune_sqlite(connection, options.busy_seconds))
         event.listen(engine, "begin", _begin_sqlite)
     shown = make_url(url).render_as_string(hide_password=True)
     try:
@@ -114,19 +117,29 @@ def open_database(options: DatabaseOptions, *, data_dir: Path) -> Database:
 
 
 def upgrade_schema(engine: Engine, revision: str = "head") -> None:
-    """Run the migrations up to `revision`."""
+    """Run the migrations up to `revision`; processes that start together do it one after the other."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":  # on SQLite the transaction has the only write lock
+            connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 
 
-def _tune_sqlite(connection: Any, _record: object) -> None:
+def _tune_sqlite(connection: Any, busy_seconds: float) -> None:
     connection.isolation_level = None  # the driver begins no transactions of its own: `_begin_sqlite` does
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError:  # SQLite itself does not wait for a process that makes the file just now
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
     cursor.close()
 
 
