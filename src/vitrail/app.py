@@ -197,9 +197,8 @@ def _wire(
     draining: Callable[[], bool],
 ) -> Runtime:
     keyring = Keyring(database, settings.keys, monotonic=time.monotonic)
-    models = [entry.model(engine=entry.engine) for entry in settings.models]
     all_engines: dict[str, Engine | ImageSlots] = {**engines, **image_engines}
-    catalog = Catalog(models, fingerprint_text=lambda model: all_engines[model.id].fingerprint)
+    catalog = Catalog(settings.served_models, fingerprint_text=lambda model: all_engines[model.id].fingerprint)
     billing = Billing(database, settings.billing)
     ledger = Ledger(database, settings.ledger, billing=billing)
     admission = Admission(keyring, limits=limits, billing=billing)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from vitrail.domain.models import Modality
+from vitrail.domain.models import Modality, Model
 from vitrail.engines.facts.options import FactsOptions
 from vitrail.engines.llama.options import LlamaOptions
 from vitrail.engines.memory_budget import MemoryOptions
@@ -150,6 +150,11 @@ class Settings(BaseModel):
     llama: LlamaOptions = LlamaOptions()
     upstream: UpstreamOptions = UpstreamOptions()
     models: tuple[ModelEntry, ...] = Field((FACTS_MODEL,), min_length=1, description="The models; see docs/models.md.")
+
+    @property
+    def served_models(self) -> tuple[Model, ...]:
+        """Return the models of these entries as clients see them."""
+        return tuple(entry.model(engine=entry.engine) for entry in self.models)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:

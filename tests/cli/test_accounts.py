@@ -11,11 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from vitrail.app import open_runtime
 from vitrail.cli.credits import dollars, parse_dollars
 from vitrail.cli.program import build_program
-from vitrail.domain.errors import InvalidArgument, NotFound
+from vitrail.domain.errors import InvalidArgument, NotFound, RateLimited, UnknownModel
+from vitrail.settings import load_settings
 
 Run = Callable[..., Result]
+
+SCRIPTED = """\
+[[models]]
+id = "scripted-1"
+engine = "scripted"
+aliases = ["grok-2-vision"]
+"""
 
 
 @pytest.fixture
@@ -23,6 +32,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return lambda *words: CliRunner().invoke(build_program(), list(words), catch_exceptions=False)
+
+
+@pytest.fixture
+def scripted(run: Run) -> Path:
+    """A settings file in the folder, with one model."""
+    path = Path("vitrail.toml")
+    path.write_text(SCRIPTED)
+    return path
 
 
 def rows(result: Result) -> list[dict[str, object]]:
@@ -74,17 +91,96 @@ def test_a_difference_is_status_1(run: Run, tmp_path: Path) -> None:
     assert [(d["what"], d["kept_ticks"], d["ledger_ticks"]) for d in rows(audit)] == [("prepaid credits", 7, 10**10)]
 
 
-def test_limits_of_a_team_and_a_model_are_set_and_taken_away(run: Run) -> None:
-    """Shown by model; none named takes them away."""
+@pytest.mark.usefixtures("scripted")
+@pytest.mark.parametrize("model", ["scripted-1", "grok-2-vision"])
+def test_limits_of_a_team_and_a_model_are_set_and_taken_away(run: Run, model: str) -> None:
+    """Shown by the model's id, also when an alias was named; no figure takes them away."""
     run("teams", "create", "acme")
     run("teams", "limit", "acme", "--qpm", "60", "--tpm", "16000")
-    run("teams", "limit", "acme", "--model", "m", "--qps", "2")
+    done = run("teams", "limit", "acme", "--model", model, "--qps", "2")
+    assert done.stdout == "Limits of acme for scripted-1 are set.\n"
     assert rows(run("teams", "limits", "acme", "--json")) == [
         {"model": "*", "qps": None, "qpm": 60, "tpm": 16000},
-        {"model": "m", "qps": 2, "qpm": None, "tpm": None},
+        {"model": "scripted-1", "qps": 2, "qpm": None, "tpm": None},
     ]
-    run("teams", "limit", "acme", "--model", "m")
+    done = run("teams", "limit", "acme", "--model", model)
+    assert done.stdout == "Limits of acme for scripted-1 are taken away.\n"
     assert [row["model"] for row in rows(run("teams", "limits", "acme", "--json"))] == ["*"]
+
+
+def test_limits_for_a_model_that_is_not_served_are_refused(run: Run) -> None:
+    """Nothing is written; the text has the models of the settings, and the option that names other settings."""
+    Path("other.toml").write_text(SCRIPTED)
+    run("teams", "create", "acme")
+    words = ("teams", "limit", "acme", "--model", "scripted-1", "--qpm", "1")
+    with pytest.raises(UnknownModel, match=r"no model 'scripted-1'\. Models of this server: facts-1\. .*--config"):
+        run(*words, "--soft", "5")
+    assert rows(run("teams", "limits", "acme", "--json")) == []
+    assert rows(run("teams", "list", "--json"))[0]["soft"] is None
+    assert run(*words, "--config", "other.toml").exit_code == 0
+
+
+def test_limits_of_a_model_that_is_gone_can_be_taken_away_only(run: Run, scripted: Path) -> None:
+    """A model that was taken out of the settings file leaves limits behind that count for nothing."""
+    run("teams", "create", "acme")
+    run("teams", "limit", "acme", "--model", "scripted-1", "--qpm", "1")
+    scripted.unlink()
+    with pytest.raises(UnknownModel):
+        run("teams", "limit", "acme", "--model", "scripted-1", "--qpm", "2")
+    run("teams", "limit", "acme", "--model", "scripted-1")
+    assert rows(run("teams", "limits", "acme", "--json")) == []
+    with pytest.raises(UnknownModel):
+        run("teams", "limit", "acme", "--model", "scripted-1")
+
+
+async def test_limits_set_by_an_alias_hold_where_requests_are_admitted(run: Run, scripted: Path) -> None:
+    """A request counts under the model's id, whatever name it or the operator used."""
+    secret = run("keys", "create", "--name", "k", "--team", "acme").stdout.strip()
+    run("teams", "limit", "acme", "--model", "grok-2-vision", "--qpm", "1")
+    settings = load_settings(file=scripted, environment={})
+    async with open_runtime(settings) as runtime:
+        admission, model = runtime.services.admission, settings.served_models[0]
+        grant = await admission.admit(secret=secret, endpoint="chat", request_id="r", client_ip=None)
+        await admission.admit_completion(grant, model)
+        with pytest.raises(RateLimited, match="2/1"):
+            await admission.admit_completion(grant, model)
+
+
+def test_a_team_limits_itself_below_the_operator(run: Run) -> None:
+    """The lower limit holds; lifted, the operator's holds again. What is said names both."""
+    run("teams", "create", "acme")
+    run("teams", "limit", "acme", "--postpaid", "100")
+    said = run("teams", "limit", "acme", "--soft", "40.50")
+    assert said.stdout == "acme may owe $40.50 a month: $100.00 by the operator, $40.50 by itself.\n"
+    (team,) = rows(run("teams", "list", "--json"))
+    assert (team["limit"], team["hard"], team["soft"]) == ("$40.50", "$100.00", "$40.50")
+    assert said.stdout in run("teams", "limits", "acme").stdout
+    assert "may owe $0.00 a month" in run("teams", "limit", "acme", "--soft", "0").stdout
+    said = run("teams", "limit", "acme", "--no-soft", "--qpm", "60")
+    assert said.stdout == (
+        "Limits of acme for every other model are set.\n"
+        "acme may owe $100.00 a month: $100.00 by the operator, no limit by itself.\n"
+    )
+    assert rows(run("teams", "list", "--json"))[0]["soft"] is None
+
+
+def test_a_spending_limit_leaves_rate_limits_alone(run: Run) -> None:
+    """Without figures for rates, only money changes; both a soft limit and none is no request."""
+    run("teams", "create", "acme")
+    run("teams", "limit", "acme", "--qpm", "60")
+    for words in (("--soft", "1"), ("--no-soft",), ("--postpaid", "0")):
+        assert run("teams", "limit", "acme", *words).exit_code == 0
+    assert run("teams", "limit", "acme", "--soft", "1", "--no-soft").exit_code == 2
+    assert run("teams", "limit", "acme", "--soft", "").exit_code == 2
+    assert rows(run("teams", "limits", "acme", "--json")) == [{"model": "*", "qps": None, "qpm": 60, "tpm": None}]
+
+
+def test_a_rate_limit_is_of_the_size_that_the_database_takes(run: Run) -> None:
+    """As in the management API: what is 2^31 or more is refused before anything is written."""
+    run("teams", "create", "acme")
+    assert run("teams", "limit", "acme", "--tpm", str(2**31)).exit_code == 2
+    assert run("teams", "limit", "acme", "--tpm", str(2**31 - 1)).exit_code == 0
+    assert rows(run("teams", "limits", "acme", "--json"))[0]["tpm"] == 2**31 - 1
 
 
 def test_a_key_is_made_with_acls_and_limits_changed_and_rotated(run: Run) -> None:

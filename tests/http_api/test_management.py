@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from vitrail.domain.limits import NO_LIMITS, Limits
+from vitrail.domain.models import Model
 from vitrail.http_api.management_routes import MANAGEMENT_ROUTES
 from vitrail.service.audit import audit
 
@@ -291,7 +292,8 @@ async def test_limits_for_an_unknown_model_are_refused_but_can_be_taken_away(sur
     path = f"/auth/teams/{team.id}/rate-limits"
     refused = await operator.call("POST", path, {"model": "fake-vision-2", "qpm": 1}, status=404)
     assert "There is no model 'fake-vision-2'. Models of this server: fake-vision-1" in refused["error"]
-    surface.services.management.teams.limit(team.id, "retired", Limits(requests_per_minute=1))
+    gone = Model("retired", "fake", 1)
+    surface.services.management.teams.limit(team.id, "retired", Limits(requests_per_minute=1), models=[gone])
     await operator.call("POST", path, {"model": "retired", "qpm": 2}, status=404)
     assert (await operator.call("POST", path, {"model": "retired"})) == {"rateLimits": []}
     await operator.call("POST", path, {"model": "retired"}, status=404)
@@ -331,9 +333,8 @@ async def test_an_answer_is_paid_invoiced_and_refunded(open_surface):
 async def test_rate_limits_show_in_the_headers(surface):
     """What is left counts down with each answer, streamed too; the 429 has the figures in its text."""
     key = surface.keyring.find_one(surface.key_id)
-    surface.services.management.teams.limit(
-        key.team_id, "fake-vision-1", Limits(requests_per_minute=3, tokens_per_minute=10_000)
-    )
+    teams, models = surface.services.management.teams, surface.services.catalog.models
+    teams.limit(key.team_id, "fake-vision-1", Limits(requests_per_minute=3, tokens_per_minute=10_000), models=models)
     try:
         first, second = await surface.chat(), await surface.chat(stream=True)
         used = first.json()["usage"]["total_tokens"]
@@ -343,7 +344,7 @@ async def test_rate_limits_show_in_the_headers(surface):
         await surface.chat()
         refused = await surface.chat()
     finally:
-        surface.services.management.teams.limit(key.team_id, "fake-vision-1", NO_LIMITS)
+        teams.limit(key.team_id, "fake-vision-1", NO_LIMITS, models=models)
     assert refused.status_code == 429
     assert "Requests per Minute (actual/limit): 4/3." in refused.json()["error"]
     assert refused.headers["x-ratelimit-remaining-requests"] == "0"

@@ -147,8 +147,8 @@ async def test_limits_of_team_and_model_go_before_the_models_own(gate: Gate) -> 
     model = replace(FREE, limits=Limits(requests_per_second=50, requests_per_minute=500, tokens_per_minute=5000))
     teams = Teams(gate.database)
     new = gate.key(team="t")
-    teams.limit("t", "*", Limits(requests_per_minute=40))
-    teams.limit("t", model.id, Limits(tokens_per_minute=30))
+    teams.limit("t", "*", Limits(requests_per_minute=40), models=[model])
+    teams.limit("t", model.id, Limits(tokens_per_minute=30), models=[model])
     permit = await gate.admission.admit_completion(await gate.admit(new), model)
     of_team = permit.counted[0].limits
     assert of_team == Limits(requests_per_second=50, requests_per_minute=40, tokens_per_minute=30)

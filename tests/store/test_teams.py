@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from vitrail.domain.limits import Limits
+from vitrail.domain.models import Model
 from vitrail.service.teams import Teams
 from vitrail.store.database import Database
 
@@ -17,7 +18,7 @@ def test_two_processes_may_set_the_same_limits_at_once(open_database_again: Call
 
     def limit(teams: Teams) -> None:
         for number in range(1, 101):
-            teams.limit(team.id, "m", Limits(number, number, number))
+            teams.limit(team.id, "m", Limits(number, number, number), models=[Model("m", "fake", 1)])
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(limit, both))

@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.responses import Response
 
-from vitrail.domain.keys import ANY, Team
+from vitrail.domain.keys import Team
 from vitrail.domain.limits import Limits
 from vitrail.http_api import wire_management as wire
 from vitrail.http_api.exchange import ManagedExchange
@@ -46,18 +46,9 @@ async def set_rate_limits(managed: ManagedExchange) -> Response:
     """Set the rate limits of a team for a model, or for every other one; without numbers, take them away."""
     asked = await managed.read_body(wire.SetRateLimits)
     limits = parse_limits(asked.qps, asked.qpm, asked.tpm)
-    model = await _find_model(managed, asked.model, limits)
-    await asyncio.to_thread(managed.management.teams.limit, managed.team.id, model, limits)
+    teams, models = managed.management.teams, managed.exchange.services.catalog.models
+    await asyncio.to_thread(teams.limit, managed.team.id, asked.model, limits, models=models)
     return await list_rate_limits(managed)
-
-
-async def _find_model(managed: ManagedExchange, name: str, limits: Limits) -> str:
-    """Return the id under which limits count; those of a model that is gone can only be taken away."""
-    if name == ANY:
-        return name
-    if limits.is_unlimited and name in await asyncio.to_thread(managed.management.teams.list_limits, managed.team.id):
-        return name
-    return managed.exchange.services.catalog.find(name).id
 
 
 def _render_team(team: Team) -> wire.TeamRow:

@@ -102,16 +102,6 @@ class Catalog:
             if (output is None or output in model.output_modalities) and _is_allowed(model, grant)
         )
 
-    def find(self, name: str) -> Model:
-        """Return the model that answers to `name`, whoever may use it; raises UnknownModel."""
-        for model in self._models:
-            if model.answers_to(name):
-                return model
-        raise UnknownModel(
-            f"There is no model {name[:100]!r}.",
-            hint=f"Models of this server: {', '.join(m.id for m in self._models)}.",
-        )
-
     def resolve(self, name: str, grant: Grant, *, output: Modality | None = None) -> Model:
         """Return the model that answers to `name`, among those that give `output`.
 
@@ -179,6 +169,15 @@ class Catalog:
         """Return `fp_` + 10 hex digits over everything that changes this model's answers."""
         text = f"{model.id}\n{self._fingerprint_text(model)}"
         return "fp_" + hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def find_model(models: Sequence[Model], name: str) -> Model:
+    """Return the model that answers to `name`, whoever may use it; raises UnknownModel."""
+    for model in models:
+        if model.answers_to(name):
+            return model
+    known = ", ".join(model.id for model in models)
+    raise UnknownModel(f"There is no model {name[:100]!r}.", hint=f"Models of this server: {known}.")
 
 
 def _is_allowed(model: Model, grant: Grant) -> bool:

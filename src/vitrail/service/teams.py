@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
 from vitrail.domain.errors import InvalidArgument, NotFound
-from vitrail.domain.keys import Team
+from vitrail.domain.keys import ANY, Team
 from vitrail.domain.limits import Limits
+from vitrail.domain.models import Model
+from vitrail.service.catalog import find_model
 from vitrail.store import teams as sql
 from vitrail.store.database import Database
 
@@ -54,11 +56,21 @@ class Teams:
         self._database.run(lambda connection: sql.set_blocked(connection, team.id, blocked=blocked))
         return self.find(team.id)
 
-    def limit(self, reference: str, model: str, limits: Limits) -> Team:
-        """Set a team's rate limits for a model (`*`: every other one); none at all leaves the model's own."""
+    def limit(self, reference: str, name: str, limits: Limits, *, models: Sequence[Model]) -> str:
+        """Set a team's rate limits for one of `models`, by id or alias (`*`: every other one); return its id.
+
+        No limit at all leaves the model's own, and takes away those of a model that is no longer served. Raises
+        UnknownModel, for limits under a name that no request counts under would limit nothing.
+        """
         team = self.find(reference)
-        self._database.run(lambda connection: sql.set_team_limits(connection, team.id, model, limits))
-        return team
+
+        def write(connection: Connection) -> str:
+            is_known = name == ANY or (limits.is_unlimited and name in sql.find_team_limits(connection, team.id))
+            counted = name if is_known else find_model(models, name).id
+            sql.set_team_limits(connection, team.id, counted, limits)
+            return counted
+
+        return self._database.run(write)
 
     def list_limits(self, reference: str) -> Mapping[str, Limits]:
         """Return the rate limits that were set for a team, by model."""
