@@ -173,10 +173,11 @@ class Bench:
 @asynccontextmanager
 async def open_ways(told: argparse.Namespace, folder: Path) -> AsyncIterator[tuple[Way, ...]]:
     """Start what is to be compared; the engine itself comes first."""
+    images = {"picture_format": told.picture_format, "scaled_jpeg": told.scaled_jpeg}
     if told.base_url:
         direct = Way("direct", told.base_url, told.key, told.model)
         models = [_upstream(direct, told.server)]
-        with serve(folder, models, parallel=max(_CLIENTS), cache_bytes=0, picture_format=told.picture_format) as server:
+        with serve(folder, models, parallel=max(_CLIENTS), cache_bytes=0, **images) as server:
             yield direct, _through(server, "upstream")
         return
     weights = write_weights(told.size, folder / "weights")
@@ -186,7 +187,7 @@ async def open_ways(told: argparse.Namespace, folder: Path) -> AsyncIterator[tup
         direct = Way("direct", f"{child.url}/v1", child.key, "random")
         own = {"id": "llama", "engine": "llama", "gguf": str(weights.gguf), "mmproj": str(weights.mmproj)}
         models = [_upstream(direct, "llama-server"), own]
-        with serve(folder, models, parallel=max(_CLIENTS), cache_bytes=0, picture_format=told.picture_format) as server:
+        with serve(folder, models, parallel=max(_CLIENTS), cache_bytes=0, **images) as server:
             yield direct, _through(server, "upstream"), _through(server, "llama", has_own_cache=True)
     finally:
         child.kill()
@@ -235,6 +236,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="of each round")
     parser.add_argument("--photos", type=int, default=1, help="different 12 MP photos, for servers that keep images")
     parser.add_argument("--picture-format", default="png", help="how `upstream` sends pictures: png, jpeg or bmp")
+    parser.add_argument("--scaled-jpeg", action="store_true", help="with `[decode] scaled_jpeg`")
     parser.add_argument("--base-url", help="ask this server instead of llama.cpp, `/v1` included")
     parser.add_argument("--server", default="vllm", help="its kind")
     parser.add_argument("--model", default="", help="what it calls its model")

@@ -56,6 +56,7 @@ def serve(
     parallel: int,
     cache_bytes: int,
     picture_format: str = "png",
+    scaled_jpeg: bool = False,
 ) -> Iterator[VitrailServer]:
     """Run Vitrail with these models; `cache_bytes` is for pictures that it has prepared before."""
     config = folder / "vitrail.toml"
@@ -64,7 +65,8 @@ def serve(
     )
     llama = f"[llama]\ncontext_tokens = {CONTEXT_TOKENS}\nparallel = {parallel}\n"
     upstream = f'[upstream]\npicture_format = "{picture_format}"\n'
-    config.write_text(f"{tables}\n{llama}{upstream}[images]\ncache_bytes = {cache_bytes}\n")
+    decode = f"[decode]\nscaled_jpeg = {json.dumps(scaled_jpeg)}\n"
+    config.write_text(f"{tables}\n{llama}{upstream}{decode}[images]\ncache_bytes = {cache_bytes}\n")
     with start_server(folder, config=config) as server:
         yield server
 
