@@ -134,7 +134,7 @@ async def test_tells_the_stop_sequence_that_vllm_names(server, upstream, ask, co
     last = delta("stop")
     last["choices"][0]["stop_reason"] = reason
     server.answers = [[delta(content="Hello"), last, DONE]]
-    assert (await collect(upstream, ask("Hi")))[-1].stop_sequence == met
+    assert (await collect(upstream, ask("Hi"), Sampling(stop=("END",))))[-1].stop_sequence == met
 
 
 async def test_sends_everything_of_the_prompt(server, upstream, collect, draw):
@@ -428,7 +428,7 @@ PAINT = Tool("paint", "Paints.", '{"type": "object"}')
             ServerKind.LLAMA_SERVER,
             {"top": 1, "seed": 8, "timings": True, "thinking": {"enable_thinking": True}},
         ),
-        (ServerKind.LMDEPLOY, {"parallel": None, "thinking": {"enable_thinking": True}}),
+        (ServerKind.LMDEPLOY, {"thinking": {"enable_thinking": True}}),
         (ServerKind.OLLAMA, {"parallel": None}),
     ],
 )

@@ -15,7 +15,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from vitrail.domain.chat import Sampling, ToolMode
+from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Failure, InvalidArgument, RateLimited, Unavailable
 from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token
 from vitrail.engines.breaker import Breaker, Clock
@@ -24,7 +24,8 @@ from vitrail.engines.openai_client import OpenAIClient, Patience, Stalled
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
 from vitrail.engines.pictures import render_data_uri
 from vitrail.engines.server_kind import ServerKind
-from vitrail.engines.upstream_dialect import DIALECTS, adapt
+from vitrail.engines.stop_cutting import cut_at_stop
+from vitrail.engines.upstream_dialect import DIALECTS, adapt, must_force, read, refuse
 from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.engines.words import count_words, tokenize_words
 
@@ -120,9 +121,12 @@ class UpstreamEngine:
     async def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of one answer; retried only while nothing of it has come."""
         self._refuse(prompt)
-        if not self._dialect.keeps_tool_choice and _must_call(prompt):
+        refuse(sampling, self._dialect)
+        if must_force(prompt, self._dialect):
             forced = self._generate(force_tools(prompt), plan_sampling(sampling))
             pieces = read_calls(forced, sampling, is_json_reply=prompt.response_format is not None)
+        elif sampling.stop and not self._dialect.stops_anywhere:
+            pieces = cut_at_stop(self._generate(prompt, sampling), sampling.stop)
         else:
             pieces = self._generate(prompt, sampling)
         async with aclosing(pieces):
@@ -144,7 +148,7 @@ class UpstreamEngine:
                             if not has_started:
                                 self._breaker.note_life()
                             has_started = True
-                            yield piece
+                            yield read(piece, sampling, self._dialect)
                 return
             except (Unavailable, RateLimited) as failure:
                 if has_started or attempt == self._options.retries or not self._is_worth_another(failure, attempt):
@@ -182,8 +186,3 @@ class UpstreamEngine:
         rendering = Rendering(image_url=lambda image: render_data_uri(image.picture, self._options.picture_format))
         body: Json = {"model": self._model, **render_chat(prompt, sampling, rendering)}
         return msgspec.json.encode(adapt(body, self._dialect))
-
-
-def _must_call(prompt: Prompt) -> bool:
-    choice = prompt.tool_choice
-    return bool(prompt.tools) and choice is not None and (choice.mode is ToolMode.REQUIRED or choice.name is not None)
