@@ -43,6 +43,7 @@ class Dialect:
     takes_parallel_calls: bool = True
     seed_limit: int | None = None
     switches_thinking: bool = False  # the chat template takes `enable_thinking`
+    thinks_before_json: bool = True  # else JSON of a schema begins at once and would be taken for the thought
     health_path: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -77,6 +78,7 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
             names_tokens_raw=True,
             seed_limit=SIGNED_SEEDS,
             switches_thinking=True,
+            thinks_before_json=False,
             health_path="/health",
         ),
         ServerKind.OLLAMA: Dialect(
@@ -117,6 +119,8 @@ def adapt(body: Json, dialect: Dialect) -> Json:
         _adapt_tools(body, dialect)
     if dialect.switches_thinking and "reasoning_effort" in body:
         body["chat_template_kwargs"] = {"enable_thinking": body["reasoning_effort"] != "none"}
+    if not dialect.thinks_before_json and "response_format" in body:
+        body["chat_template_kwargs"] = {"enable_thinking": False}
     return {**body, **dialect.extra}
 
 
