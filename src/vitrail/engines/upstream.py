@@ -17,7 +17,7 @@ import msgspec
 
 from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Failure, InvalidArgument, RateLimited, Unavailable
-from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token
+from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token, ToolCallPiece
 from vitrail.engines.breaker import Breaker, Clock
 from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
 from vitrail.engines.openai_client import OpenAIClient, Patience, Stalled
@@ -129,8 +129,13 @@ class UpstreamEngine:
             pieces = cut_at_stop(self._generate(prompt, sampling), sampling.stop)
         else:
             pieces = self._generate(prompt, sampling)
+        has_called = False
         async with aclosing(pieces):
             async for piece in pieces:
+                if isinstance(piece, ToolCallPiece):
+                    if has_called and not prompt.parallel_tool_calls:
+                        continue  # not every server keeps to that
+                    has_called = True
                 yield piece
 
     async def _generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
