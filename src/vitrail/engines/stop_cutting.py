@@ -15,7 +15,6 @@ async def cut_at_stop(pieces: AsyncGenerator[Piece, None], stop: tuple[str, ...]
     cutter = StopCutter(stop)
     tokens, logprobs = 0, list[TokenLogprob]()  # of text that is held back
     counted = 0
-
     async with aclosing(pieces):
         async for piece in pieces:
             if isinstance(piece, TextPiece):
