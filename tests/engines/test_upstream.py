@@ -8,6 +8,7 @@ import json
 import pytest
 from aiohttp import web
 
+from tests.engines.other_server import DONE, FINE, OtherServer, delta, usage
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolCall, ToolChoice, ToolMode
 from vitrail.domain.completion import FinishReason, TokenLogprob
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, RateLimited, Unavailable
@@ -17,77 +18,6 @@ from vitrail.engines.upstream import UpstreamEngine, UpstreamOptions
 
 SECRET = "sk-secret-of-the-operator"
 INSIDE = "/srv/models/private.gguf at 10.0.0.7: traceback"
-
-
-class OtherServer:
-    """Answers each request with the next scripted answer; notes bodies, headers and broken connections."""
-
-    def __init__(self):
-        self.answers = []
-        self.bodies = []
-        self.headers = []
-        self.peers = []
-        self.health_status = 200
-        self.left = asyncio.Event()
-        app = web.Application(client_max_size=1 << 26)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_get("/v1/models", self._models)
-        app.router.add_get("/health", self._health)
-        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-
-    async def start(self):
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
-
-    async def close(self):
-        await self._runner.cleanup()
-
-    async def _models(self, request):
-        return web.json_response({"data": []})
-
-    async def _health(self, request):
-        return web.Response(status=self.health_status)
-
-    async def _chat(self, request):
-        self.bodies.append(await request.json())
-        self.headers.append(request.headers)
-        self.peers.append(request.transport.get_extra_info("peername"))
-        answer = self.answers.pop(0)
-        if isinstance(answer, web.StreamResponse):
-            return answer
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        try:
-            for item in answer:
-                match item:
-                    case bytes():
-                        await response.write(item)
-                    case dict():
-                        await response.write(b"data: " + json.dumps(item).encode() + b"\n\n")
-                    case "hang":
-                        await asyncio.sleep(60)
-                    case "cut":
-                        request.transport.abort()
-        except asyncio.CancelledError:
-            self.left.set()
-            raise
-        return response
-
-
-def delta(finish=None, **content):
-    """One chunk."""
-    return {"choices": [{"index": 0, "delta": content, "finish_reason": finish}]}
-
-
-def usage(**counts):
-    """The chunk that ends a stream."""
-    return {"choices": [], "usage": counts}
-
-
-DONE = b"data: [DONE]\n\n"
-FINE = [delta(role="assistant", content=""), delta(content="Hello"), delta("stop"), DONE]
 
 
 @pytest.fixture
@@ -136,7 +66,7 @@ async def test_tells_the_stop_sequence_that_vllm_names(server, upstream, ask, co
     last = delta("stop")
     last["choices"][0]["stop_reason"] = reason
     server.answers = [[delta(content="Hello"), last, DONE]]
-    assert (await collect(upstream, ask("Hi")))[-1].stop_sequence == met
+    assert (await collect(upstream, ask("Hi"), Sampling(stop=("END",))))[-1].stop_sequence == met
 
 
 async def test_sends_everything_of_the_prompt(server, upstream, collect, draw):
@@ -430,7 +360,7 @@ PAINT = Tool("paint", "Paints.", '{"type": "object"}')
             ServerKind.LLAMA_SERVER,
             {"top": 1, "seed": 8, "timings": True, "thinking": {"enable_thinking": True}},
         ),
-        (ServerKind.LMDEPLOY, {"parallel": None, "thinking": {"enable_thinking": True}}),
+        (ServerKind.LMDEPLOY, {"thinking": {"enable_thinking": True}}),
         (ServerKind.OLLAMA, {"parallel": None}),
     ],
 )

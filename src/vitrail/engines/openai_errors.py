@@ -10,6 +10,7 @@ DEFAULT_RETRY_AFTER_SECONDS = 1.0
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 TOO_LONG = re.compile(r"exceed_context_size|context_length|context (size|length|window)|maximum (model|context)", re.I)
+BAD_ANSWER = re.compile(r"failed to parse output", re.I)  # LMDeploy, of what its model said
 BAD_SCHEMA = re.compile(r"schema|grammar|response_format|structured", re.I)
 BAD_TOOLS = re.compile(r"tool|function", re.I)
 BAD_PICTURE = re.compile(r"image|multimodal|mmproj|vision", re.I)
@@ -37,7 +38,9 @@ def parse_retry_after(text: str | None) -> float:
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS) if seconds == seconds else DEFAULT_RETRY_AFTER_SECONDS
 
 
-def _parse_refusal(said: str) -> InvalidArgument:
+def _parse_refusal(said: str) -> Failure:
+    if BAD_ANSWER.search(said):
+        return Unavailable(retry_after_seconds=DEFAULT_RETRY_AFTER_SECONDS)
     if TOO_LONG.search(said):
         return ContextTooLong()
     if BAD_SCHEMA.search(said):

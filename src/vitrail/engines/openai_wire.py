@@ -10,6 +10,7 @@ import msgspec
 
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolCall, ToolChoice, ToolMode
 from vitrail.domain.completion import FinishReason, TokenLogprob
+from vitrail.domain.errors import Unavailable
 from vitrail.domain.pictures import PreparedImage
 from vitrail.engines.base import FinishPiece, Piece, Prompt, PromptMessage, ReasoningPiece, TextPiece, ToolCallPiece
 
@@ -20,6 +21,7 @@ FINISH_REASONS = {
     "tool_calls": FinishReason.TOOL_CALLS,
     "function_call": FinishReason.TOOL_CALLS,
 }
+GIVEN_UP = frozenset({"abort", "error", "parse_error"})  # what came is no answer, whatever it says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +130,8 @@ class ChunkParser:
     """Turns the chunks of one streamed answer into pieces; `finish` gives the last one.
 
     A function call comes in fragments and leaves whole. Where chunks carry a running count of tokens, pieces count
-    exactly; else every chunk with text is one token. Raises KeyError, TypeError, ValueError, IndexError or
-    AttributeError for chunks of another shape.
+    exactly; else every chunk with text is one token. Raises Unavailable for an answer that the engine gave up, and
+    KeyError, TypeError, ValueError, IndexError or AttributeError for chunks of another shape.
     """
 
     def __init__(self, *, top_logprobs: int = 0) -> None:
@@ -139,6 +141,9 @@ class ChunkParser:
         self._stop_sequence: str | None = None
         self._counted = 0
         self._reasoned = 0
+        self._is_told_counts = False
+        self._has_text = False
+        self._held: tuple[TokenLogprob, ...] = ()  # of tokens whose text has not come yet
         self._open_call: _OpenCall | None = None
         self._calls = 0
 
@@ -163,9 +168,7 @@ class ChunkParser:
         assert self._finish_reason is not None
         yield from self._close_call()
         total = self._usage.get("completion_tokens")
-        details = self._usage.get("completion_tokens_details") or {}
-        reasoning = details.get("reasoning_tokens")
-        reasoning = self._reasoned if reasoning is None else int(reasoning)
+        reasoning = _reasoning_count(self._usage, seen=self._reasoned)
         yield FinishPiece(
             reason=FinishReason.TOOL_CALLS if self._calls else self._finish_reason,
             completion_tokens=None if total is None else max(0, int(total) - reasoning),
@@ -176,27 +179,44 @@ class ChunkParser:
         )
 
     def _parse_choice(self, choice: Json, *, running: int | None) -> Iterator[Piece]:
+        if (reason := choice.get("finish_reason")) in GIVEN_UP:
+            raise Unavailable
         delta = choice.get("delta") or {}
-        logprobs = tuple(self._parse_logprob(item) for item in (choice.get("logprobs") or {}).get("content") or ())
-        if reasoning := delta.get("reasoning_content") or delta.get("reasoning"):
-            tokens = self._count(running, at_least_seen=1)
+        reasoning, text, fragments = _read_reasoning(delta), delta.get("content"), delta.get("tool_calls") or ()
+        logprobs = self._gather_logprobs(choice, has_text=bool(text), has_other=bool(reasoning or fragments))
+        if reasoning:
+            tokens = self._count(running, seen=1)
             self._reasoned += tokens
-            yield ReasoningPiece(str(reasoning), tokens)
-        if text := delta.get("content"):
-            yield TextPiece(str(text), self._count(running, at_least_seen=len(logprobs) or 1), logprobs)
-        for fragment in delta.get("tool_calls") or ():
-            yield from self._parse_fragment(fragment, tokens=self._count(running, at_least_seen=1))
-        if reason := choice.get("finish_reason"):
+            yield ReasoningPiece(reasoning, tokens)
+        if text:
+            self._has_text = True
+            yield TextPiece(str(text), self._count(running, seen=len(logprobs) or 1), logprobs)
+        for fragment in fragments:
+            yield from self._parse_fragment(fragment, tokens=self._count(running, seen=1))
+        if reason:
             self._finish_reason = FINISH_REASONS.get(reason, FinishReason.STOP)
-            met = choice.get("stop_reason")  # vLLM tells which; a number there is a token's id
+            met = choice.get("stop_reason") or choice.get("matched_stop")  # vLLM, SGLang; a number is a token's id
             self._stop_sequence = met if isinstance(met, str) and reason == "stop" else None
+
+    def _gather_logprobs(self, choice: Json, *, has_text: bool, has_other: bool) -> tuple[TokenLogprob, ...]:
+        """Return the log probabilities of the text in this chunk, with those that came before it.
+
+        While a server holds text back (half a character, what may become a call) it sends some without text.
+        """
+        news = tuple(self._parse_logprob(item) for item in (choice.get("logprobs") or {}).get("content") or ())
+        if has_text:
+            logprobs, self._held = (*self._held, *news), ()
+            return logprobs
+        ends_a_thought = self._reasoned > 0 and not self._has_text
+        self._held = () if has_other or ends_a_thought else (*self._held, *news)
+        return ()
 
     def _parse_fragment(self, fragment: Json, *, tokens: int) -> Iterator[Piece]:
         function = fragment.get("function") or {}
-        index = fragment.get("index", 0)
-        if self._open_call is None or self._open_call.index != index:
+        index, id = fragment.get("index", 0), fragment.get("id") or ""
+        if self._open_call is None or not self._open_call.goes_on(index, id):
             yield from self._close_call()
-            self._open_call = _OpenCall(index, fragment.get("id") or "")
+            self._open_call = _OpenCall(index, id)
         self._open_call.tokens += tokens
         self._open_call.names.append(function.get("name") or "")
         self._open_call.arguments.append(function.get("arguments") or "")
@@ -208,13 +228,20 @@ class ChunkParser:
             yield ToolCallPiece(ToolCall(call.id, "".join(call.names), "".join(call.arguments)), call.tokens)
 
     def _parse_logprob(self, item: Json) -> TokenLogprob:
+        token, logprob = str(item["token"]), float(item["logprob"])
         top = [(str(t["token"]), float(t["logprob"])) for t in item.get("top_logprobs") or ()]
-        return TokenLogprob(str(item["token"]), float(item["logprob"]), tuple(top[: self._top_logprobs]))
+        if all(name != token for name, _ in top):  # LMDeploy leaves out the one that was drawn
+            top = sorted([*top, (token, logprob)], key=lambda one: -one[1])
+        return TokenLogprob(token, logprob, tuple(top[: self._top_logprobs]))
 
-    def _count(self, running: int | None, *, at_least_seen: int) -> int:
-        tokens = at_least_seen if running is None else max(0, running - self._counted)
-        self._counted += tokens
-        return tokens
+    def _count(self, running: int | None, *, seen: int) -> int:
+        """Return the tokens of one piece; a chunk without a count among chunks with one waits for the next."""
+        self._is_told_counts |= running is not None
+        if self._is_told_counts:
+            running = self._counted if running is None else running
+            seen = max(0, running - self._counted)
+        self._counted += seen
+        return seen
 
 
 @dataclass(slots=True)
@@ -224,6 +251,20 @@ class _OpenCall:
     names: list[str] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
     tokens: int = 0
+
+    def goes_on(self, index: int, id: str) -> bool:
+        """Tell whether a fragment is of this call; some servers give every call the same index."""
+        return index == self.index and id in ("", self.id or id)
+
+
+def _read_reasoning(delta: Json) -> str:
+    return str(delta.get("reasoning_content") or delta.get("reasoning") or "")
+
+
+def _reasoning_count(usage: Mapping[str, Any], *, seen: int) -> int:
+    """The reasoning tokens as the usage has them, which SGLang writes beside the other counts; else those seen."""
+    count = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    return int(count) if count is not None else int(usage.get("reasoning_tokens") or seen)
 
 
 def _running_count(chunk: Json) -> int | None:

@@ -15,16 +15,17 @@ from contextlib import aclosing
 
 import msgspec
 
-from vitrail.domain.chat import Sampling, ToolMode
+from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Failure, InvalidArgument, RateLimited, Unavailable
-from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token
+from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token, ToolCallPiece
 from vitrail.engines.breaker import Breaker, Clock
 from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
 from vitrail.engines.openai_client import OpenAIClient, Patience, Stalled
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
 from vitrail.engines.pictures import render_data_uri
 from vitrail.engines.server_kind import ServerKind
-from vitrail.engines.upstream_dialect import DIALECTS, adapt
+from vitrail.engines.stop_cutting import cut_at_stop
+from vitrail.engines.upstream_dialect import DIALECTS, adapt, must_force, read, refuse
 from vitrail.engines.upstream_options import UpstreamOptions
 from vitrail.engines.words import count_words, tokenize_words
 
@@ -121,13 +122,21 @@ class UpstreamEngine:
     async def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of one answer; retried only while nothing of it has come."""
         self._refuse(prompt)
-        if not self._dialect.keeps_tool_choice and _must_call(prompt):
+        refuse(sampling, self._dialect)
+        if must_force(prompt, self._dialect):
             forced = self._generate(force_tools(prompt), plan_sampling(sampling))
             pieces = read_calls(forced, sampling, is_json_reply=prompt.response_format is not None)
+        elif sampling.stop and not self._dialect.stops_anywhere:
+            pieces = cut_at_stop(self._generate(prompt, sampling), sampling.stop)
         else:
             pieces = self._generate(prompt, sampling)
+        has_called = False
         async with aclosing(pieces):
             async for piece in pieces:
+                if isinstance(piece, ToolCallPiece):
+                    if has_called and not prompt.parallel_tool_calls:
+                        continue  # not every server keeps to that
+                    has_called = True
                 yield piece
 
     async def _generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
@@ -145,7 +154,7 @@ class UpstreamEngine:
                             if not has_started:
                                 self._breaker.note_life()
                             has_started = True
-                            yield piece
+                            yield read(piece, sampling, self._dialect)
                 return
             except (Unavailable, RateLimited) as failure:
                 if has_started or attempt == self._options.retries or not self._is_worth_another(failure, attempt):
@@ -183,8 +192,3 @@ class UpstreamEngine:
         rendering = Rendering(image_url=lambda image: render_data_uri(image.picture, self._options.picture_format))
         body: Json = {"model": self._model, **render_chat(prompt, sampling, rendering)}
         return msgspec.json.encode(adapt(body, self._dialect))
-
-
-def _must_call(prompt: Prompt) -> bool:
-    choice = prompt.tool_choice
-    return bool(prompt.tools) and choice is not None and (choice.mode is ToolMode.REQUIRED or choice.name is not None)

@@ -1,37 +1,49 @@
 """What a request has to say to each kind of server so that the API's promises hold there. Used by upstream. No I/O.
 
-vLLM's and llama-server's habits were seen in tests against those servers; the others' are what is generally
-known of them, not tried.
+vLLM's and llama-server's habits were seen in tests against those servers. SGLang's (0.5.23) and LMDeploy's (0.18.0)
+were seen with their own request and answer classes, Ollama's are what is written about it; docs/models.md says more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from vitrail.domain.chat import Sampling, ToolMode
+from vitrail.domain.completion import TokenLogprob
+from vitrail.domain.errors import InvalidArgument
+from vitrail.engines.base import FinishPiece, Piece, Prompt, TextPiece
 from vitrail.engines.openai_wire import Json
 from vitrail.engines.server_kind import ServerKind
+from vitrail.engines.vocabulary import read_token
 
 LLAMA_RANDOM_SEED = 0xFFFFFFFF  # which llama.cpp takes as "choose one"
+SIGNED_SEEDS = 1 << 63  # what fits into 64 bits with a sign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """The habits of one kind of server.
 
-    `keeps_tool_choice`: a call that must come does come; else the answer is held to a schema instead. `health_path`
-    stands beside `/v1` and says more than the list of models.
+    `keeps_tool_choice`: a call that must come does come; `calls_beside_schema`: with tools and a response format the
+    answer may be either. Where one of them does not hold, the answer is held to a schema of calls instead.
+    `health_path` stands beside `/v1` and says more than the list of models.
     """
 
     counts_as_it_goes: bool = False  # `continuous_usage_stats`: each chunk tells the tokens so far
     strict_functions: bool = False  # arguments hold to their schema only if a function says `strict`
     least_top_logprobs: int = 0
     keeps_tool_choice: bool = True
+    calls_beside_schema: bool = True
+    stops_anywhere: bool = True  # at any stop sequence; else only at tokens that hold one, and Vitrail cuts
+    takes_penalties: bool = True
+    names_tokens_raw: bool = False  # log probabilities tell tokens as the vocabulary has them
     takes_parallel_calls: bool = True
     seed_limit: int | None = None
     switches_thinking: bool = False  # the chat template takes `enable_thinking`
+    thinks_before_json: bool = True  # else JSON of a schema begins at once and would be taken for the thought
     health_path: str | None = None
     reuses_streams: bool = False  # the connection of a stream that ended takes the next request; llama.cpp drops it
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -48,7 +60,12 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
             reuses_streams=True,
         ),
         ServerKind.SGLANG: Dialect(
-            counts_as_it_goes=True, strict_functions=True, switches_thinking=True, health_path="/health"
+            counts_as_it_goes=True,
+            strict_functions=True,
+            calls_beside_schema=False,  # refused if a call must come; else the schema wins and no call can come
+            seed_limit=SIGNED_SEEDS,
+            switches_thinking=True,
+            health_path="/health",
         ),
         ServerKind.LLAMA_SERVER: Dialect(
             least_top_logprobs=1,  # with 0 there are none at all
@@ -59,11 +76,38 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
             extra={"timings_per_token": True},
         ),
         ServerKind.LMDEPLOY: Dialect(
-            keeps_tool_choice=False, takes_parallel_calls=False, switches_thinking=True, health_path="/health"
+            keeps_tool_choice=False,  # `required` with some parsers only, a function's name never
+            calls_beside_schema=False,
+            stops_anywhere=False,
+            takes_penalties=False,
+            names_tokens_raw=True,
+            seed_limit=SIGNED_SEEDS,
+            switches_thinking=True,
+            thinks_before_json=False,
+            health_path="/health",
         ),
-        ServerKind.OLLAMA: Dialect(keeps_tool_choice=False, takes_parallel_calls=False),
+        ServerKind.OLLAMA: Dialect(
+            keeps_tool_choice=False, calls_beside_schema=False, takes_parallel_calls=False, seed_limit=SIGNED_SEEDS
+        ),
     }
 )
+
+
+def refuse(sampling: Sampling, dialect: Dialect) -> None:
+    """Raise InvalidArgument for what this kind of server would leave out without a word."""
+    penalties = {"frequencyPenalty": sampling.frequency_penalty, "presencePenalty": sampling.presence_penalty}
+    for name, penalty in penalties.items():
+        if penalty and not dialect.takes_penalties:
+            raise InvalidArgument(f"Argument not supported on this model: {name}")
+
+
+def must_force(prompt: Prompt, dialect: Dialect) -> bool:
+    """Return whether calls come from this kind of server only if the answer is held to a schema of calls."""
+    choice = prompt.tool_choice
+    must_call = choice is not None and (choice.mode is ToolMode.REQUIRED or choice.name is not None)
+    may_be_json = prompt.response_format is not None and (choice is None or choice.mode is not ToolMode.NONE)
+    is_kept = (dialect.keeps_tool_choice or not must_call) and (dialect.calls_beside_schema or not may_be_json)
+    return bool(prompt.tools) and not is_kept
 
 
 def adapt(body: Json, dialect: Dialect) -> Json:
@@ -74,11 +118,30 @@ def adapt(body: Json, dialect: Dialect) -> Json:
         body["top_logprobs"] = max(body.get("top_logprobs", 0), dialect.least_top_logprobs)
     if dialect.seed_limit is not None and "seed" in body:
         body["seed"] %= dialect.seed_limit
+    if not dialect.stops_anywhere:
+        body.pop("stop", None)
     if "tools" in body:
         _adapt_tools(body, dialect)
     if dialect.switches_thinking and "reasoning_effort" in body:
         body["chat_template_kwargs"] = {"enable_thinking": body["reasoning_effort"] != "none"}
+    if not dialect.thinks_before_json and "response_format" in body:
+        body["chat_template_kwargs"] = {"enable_thinking": False}
     return {**body, **dialect.extra}
+
+
+def read(piece: Piece, sampling: Sampling, dialect: Dialect) -> Piece:
+    """Return a piece from this kind of server as it is meant."""
+    match piece:
+        case FinishPiece(stop_sequence=str(met)) if met not in sampling.stop:  # one of the chat template's own
+            return replace(piece, stop_sequence=None)
+        case TextPiece(logprobs=logprobs) if logprobs and dialect.names_tokens_raw:
+            return replace(piece, logprobs=tuple(_read_logprob(one) for one in logprobs))
+    return piece
+
+
+def _read_logprob(told: TokenLogprob) -> TokenLogprob:
+    top = tuple((read_token(token), logprob) for token, logprob in told.top)
+    return replace(told, token=read_token(told.token), top=top)
 
 
 def _adapt_tools(body: Json, dialect: Dialect) -> None:
