@@ -128,6 +128,20 @@ async def test_calls_the_function_that_it_must(engine, ask, collect, choice):
     assert (_text(pieces), pieces[-1].reason) == ("", "tool_calls")
 
 
+async def test_fills_in_or_calls_where_both_may_be(engine, ask, collect):
+    """With functions and a schema on offer the answer is an instance or a call; a call that must come still comes."""
+    sampling = Sampling(max_tokens=600, seed=1)
+    both = {"tools": (PAINT,), "response_format": JsonFormat(json.dumps(COLOURS)), "parallel_tool_calls": False}
+    pieces = await collect(engine, ask("Do it.", **both), sampling)
+    calls = [piece.call for piece in pieces if isinstance(piece, ToolCallPiece)]
+    said = [_text(pieces)] if not calls else [call.arguments for call in calls]
+    assert [json.loads(text)["colour"] in ("red", "blue") for text in said] == [True]
+    must = ask("Do it.", **both, tool_choice=ToolChoice(ToolMode.REQUIRED))
+    assert "paint" in [
+        piece.call.name for piece in await collect(engine, must, sampling) if isinstance(piece, ToolCallPiece)
+    ]
+
+
 async def test_takes_calls_and_their_results_back(engine, collect):
     """An earlier call and its result may stand in the conversation, with and without tools on offer."""
     turns = (

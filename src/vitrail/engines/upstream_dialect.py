@@ -55,6 +55,7 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
         ServerKind.VLLM: Dialect(
             counts_as_it_goes=True,
             strict_functions=True,
+            calls_beside_schema=False,  # the schema wins, and no call can come
             switches_thinking=True,
             health_path="/health",
             reuses_streams=True,
@@ -69,7 +70,8 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
         ),
         ServerKind.LLAMA_SERVER: Dialect(
             least_top_logprobs=1,  # with 0 there are none at all
-            keeps_tool_choice=False,  # it depends on the model's chat template
+            keeps_tool_choice=False,  # it depends on the model's chat template, and so does this:
+            calls_beside_schema=False,
             seed_limit=LLAMA_RANDOM_SEED,
             switches_thinking=True,
             health_path="/health",
