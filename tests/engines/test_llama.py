@@ -12,6 +12,7 @@ from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
 from vitrail.engines.base import Prompt, PromptMessage, ReasoningPiece, TextPiece
 from vitrail.engines.llama.engine import LlamaEngine
+from vitrail.engines.picture_format import PictureFormat
 
 VIEW_TOKENS = 256 + 2  # one 448 px view and the two marks around every image
 MARKERS = [
@@ -64,6 +65,20 @@ async def test_tells_pictures_apart(llama, ask, draw):
 
     red, blue, red_again = [await first_logprob(rgb) for rgb in (b"\xff\x00\x00", b"\x00\x00\xff", b"\xff\x00\x00")]
     assert red == red_again != blue
+
+
+async def test_sees_the_same_however_a_picture_travels(tiny_vlm, llama_options, ask, draw):
+    """PNG and BMP are lossless, so the model's log probabilities are the same to the last digit; JPEG is taken too."""
+    sampling = Sampling(max_tokens=4, temperature=0, logprobs=True, top_logprobs=1)
+    seen = {}
+    for format in PictureFormat:
+        options = llama_options.model_copy(update={"picture_format": format})
+        engine = LlamaEngine(options, tiny_vlm.gguf, tiny_vlm.mmproj)
+        await engine.start()
+        pieces = [piece async for piece in engine.generate(ask("What?", draw(700, 500)), sampling)]
+        await engine.close()
+        seen[format] = [piece.logprobs for piece in pieces if isinstance(piece, TextPiece)]
+    assert seen[PictureFormat.PNG] == seen[PictureFormat.BMP] and all(seen.values())
 
 
 @pytest.mark.parametrize("marker", MARKERS)
@@ -181,16 +196,16 @@ async def test_m03_leaving_frees_the_native_slot(llama, ask_for_long, until):
 
 
 async def test_fingerprint_changes_with_what_changes_answers(tiny_vlm, llama_options, llama):
-    """Another context window or projector gives another fingerprint; other threads do not."""
+    """Another context window, projector or way of pictures gives another fingerprint; other threads do not."""
 
     def fingerprint(**changed):
         return LlamaEngine(llama_options.model_copy(update=changed), tiny_vlm.gguf, tiny_vlm.mmproj)
 
-    same, other = fingerprint(threads=2, idle_seconds=7.0), fingerprint(context_tokens=2048)
-    for engine in (same, other):
-        await engine.start()
-        await engine.close()
-    assert same.fingerprint == llama.fingerprint != other.fingerprint
+    same, *others = fingerprint(threads=2), fingerprint(context_tokens=2048), fingerprint(picture_format="jpeg")
+    for engine in (same, *others):
+        await engine.inspect()
+    assert same.fingerprint == llama.fingerprint
+    assert llama.fingerprint not in {other.fingerprint for other in others}
 
 
 async def test_m26_a_missing_model_file_is_named_at_start(tmp_path, llama_options):

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class PictureFormat(StrEnum):
-    """How pixels travel to an engine. BMP costs least where the bytes only cross the machine's own memory."""
+    """How pixels travel to an engine: lossless but for JPEG. BMP costs least to make and read, if size is no matter."""
 
     BMP = "bmp"
     PNG = "png"

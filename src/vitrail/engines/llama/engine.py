@@ -1,7 +1,7 @@
 """The llama engine: any GGUF model, with pictures if it has a projector, by llama.cpp in a supervised child process.
 
-Made by registry. Speaks to the child over loopback HTTP with a random key. Pictures go in as BMP data URIs: lossless,
-and 60 ms cheaper to make than PNG for a picture of six tiles.
+Made by registry. Speaks to the child over loopback HTTP with a random key. Pictures go in as data URIs, by default PNG:
+llama.cpp takes 30 ms to read a megabyte of JSON, so a BMP costs more there than a PNG costs to make.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from vitrail.engines.llama.process import Child, start_child
 from vitrail.engines.llama.supervisor import Supervisor, Watchdog
 from vitrail.engines.openai_client import OpenAIClient, Stalled
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
-from vitrail.engines.picture_format import PictureFormat
 from vitrail.engines.pictures import render_data_uri
 
 CHAT_PATH = "/v1/chat/completions"
@@ -188,7 +187,9 @@ class LlamaEngine:
     def _render_body(self, prompt: Prompt, sampling: Sampling) -> bytes:
         """The request to llama.cpp as JSON; megabytes when there are pictures, so not for the event loop."""
         body = render_chat(
-            prompt, sampling, self._rendering(lambda image: render_data_uri(image.picture, PictureFormat.BMP))
+            prompt,
+            sampling,
+            self._rendering(lambda image: render_data_uri(image.picture, self._options.picture_format)),
         )
         body |= {"cache_prompt": self._options.prompt_cache, "timings_per_token": True, "return_progress": True}
         if sampling.logprobs:
@@ -266,7 +267,7 @@ class LlamaEngine:
 
     def _compute_fingerprint(self) -> str:
         files = [read_digest(path) for path in (self._gguf, self._mmproj) if path is not None]
-        kept = self._options.model_dump(include={"context_tokens", "image_max_tokens"})
+        kept = self._options.model_dump(mode="json", include={"context_tokens", "image_max_tokens", "picture_format"})
         seen = json.dumps([version("xllamacpp"), files, kept], sort_keys=True)
         return f"llama-{hashlib.sha256(seen.encode()).hexdigest()[:16]}"
 
