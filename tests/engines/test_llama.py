@@ -201,7 +201,11 @@ async def test_fingerprint_changes_with_what_changes_answers(tiny_vlm, llama_opt
     def fingerprint(**changed):
         return LlamaEngine(llama_options.model_copy(update=changed), tiny_vlm.gguf, tiny_vlm.mmproj)
 
-    same, *others = fingerprint(threads=2), fingerprint(context_tokens=2048), fingerprint(picture_format="jpeg")
+    same, *others = (
+        fingerprint(threads=2),
+        fingerprint(context_tokens=2048),
+        fingerprint(picture_format=PictureFormat.JPEG),
+    )
     for engine in (same, *others):
         await engine.inspect()
     assert same.fingerprint == llama.fingerprint
