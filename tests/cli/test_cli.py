@@ -7,12 +7,14 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from PIL import Image
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from vitrail.cli.program import build_program
@@ -207,3 +209,18 @@ def test_m11_data_directory_that_cannot_be_made_is_named(run: Run, words: tuple[
     Path("file").write_text("")
     with pytest.raises(SettingsError, match=r"file/x cannot be made"):
         run(*words, "--data-dir", "file/x")
+
+
+def test_help_shows_every_word_of_it(run: Run) -> None:
+    """No part of an option's text is taken for markup and left out."""
+
+    def commands(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+        for name, command in group.commands.items():
+            yield from commands(command, *path, name) if hasattr(command, "commands") else [((*path, name), command)]
+
+    def words(text: str) -> str:
+        return "".join(text.replace("│", "").split())
+
+    for path, command in commands(get_command(build_program())):
+        shown = words(run(*path, "--help").stdout)
+        assert [option.name for option in command.params if words(option.help or "") not in shown] == [], path

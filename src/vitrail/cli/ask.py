@@ -36,7 +36,7 @@ _ANSWER_SECONDS = 600.0
 
 def ask(
     words: Annotated[list[str], typer.Argument(metavar="IMAGE... QUESTION", help="Files or URLs, then the question.")],
-    model: Annotated[str | None, typer.Option("--model", help="Model name [the first configured].")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Model name (the first configured).")] = None,
     detail: Annotated[Detail, typer.Option("--detail", help="How closely to look.")] = Detail.AUTO,
     system: Annotated[str | None, typer.Option("--system", help="System prompt.")] = None,
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1, help="Longest answer.")] = None,

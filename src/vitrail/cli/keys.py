@@ -41,7 +41,7 @@ def build_group() -> typer.Typer:
 
 def create(
     name: Annotated[str, typer.Option("--name", help="What the key is for.")],
-    team: Annotated[str | None, typer.Option("--team", help="Who owns it [default]; made if new.")] = None,
+    team: Annotated[str | None, typer.Option("--team", help="Who owns it (default); made if new.")] = None,
     acl: Acls = None,
     qps: Qps = None,
     qpm: Qpm = None,

@@ -10,8 +10,8 @@ import typer
 
 from vitrail.settings import Settings, load_settings
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of database and weights [.vitrail].")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file [vitrail.toml if there is one].")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of database and weights (.vitrail).")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (vitrail.toml if there is one).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

@@ -28,8 +28,8 @@ _EXAMPLE_PICTURE = (
 
 def serve(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option("--host", help="Address to listen on [127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Port to listen on [8000].")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on (8000).")] = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:
