@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from vitrail.domain.limits import Limits
 from vitrail.domain.models import Model
+from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.teams import Teams
 from vitrail.store.database import Database
 
@@ -23,3 +24,18 @@ def test_two_processes_may_set_the_same_limits_at_once(open_database_again: Call
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(limit, both))
     assert both[0].list_limits(team.id) == {"m": Limits(100, 100, 100)}
+
+
+def test_processes_that_start_together_make_one_team_and_one_first_key(
+    open_database_again: Callable[[], Database],
+) -> None:
+    """Each time one of them makes the key; keys of a new team that both make at once belong to one team."""
+    keyrings = [Keyring(open_database_again(), KeyringOptions(), monotonic=lambda: 0.0) for _ in range(4)]
+    teams = Teams(open_database_again())
+    with ThreadPoolExecutor(4) as pool:
+        first = list(pool.map(lambda keyring: keyring.create_first(name="first"), keyrings))
+        for number in range(20):
+            made = pool.map(lambda keyring, name=f"team {number}": keyring.create(name="k", team=name), keyrings)
+            assert len({new.key.team_id for new in made}) == 1
+    assert sum(new is not None for new in first) == 1
+    assert sorted(team.name for team in teams.list()) == sorted(["default", *(f"team {n}" for n in range(20))])

@@ -83,11 +83,11 @@ def _announce(runtime: Runtime, base_url: str, grpc_address: str | None) -> None
     console = base_url.removesuffix("/v1") + "/console"
     grpc_line = [f"and gRPC on {grpc_address}"] if grpc_address else []
     lines = ["", f"Vitrail serves {base_url}", *grpc_line, f"The console in a browser: {console}", ""]
-    if runtime.keyring.count() == 0:
-        secret = runtime.keyring.create(name="first key").secret
+    new = runtime.keyring.create_first(name="first key")
+    if new is not None:
         lines += [
             "Your first API key; only its hash is kept, so it is shown this once:",
-            f"  export XAI_API_KEY={secret}",
+            f"  export XAI_API_KEY={new.secret}",
         ]
     else:
         data_dir = runtime.settings.data_dir

@@ -30,6 +30,7 @@ from vitrail.domain.limits import NO_LIMITS, Limits
 from vitrail.service.teams import DEFAULT_TEAM, find_or_make_team
 from vitrail.store import keys as sql
 from vitrail.store.database import Database
+from vitrail.store.teams import lock_teams
 
 _OPERATOR = "operator"
 _LONGEST_NAME = 200
@@ -111,10 +112,6 @@ class Keyring:
         """Return after how many seconds every process knows of a change."""
         return self._options.cache_seconds
 
-    def count(self) -> int:
-        """Return how many keys there are."""
-        return self._database.run(sql.count_keys)
-
     def create(
         self,
         *,
@@ -129,6 +126,23 @@ class Keyring:
 
         With an empty tuple of ACLs it can do nothing until it gets some. Raises InvalidArgument for a malformed one.
         """
+        new = self._draw(name=name, acls=acls, limits=limits, expires_at=expires_at, by=by)
+        return self._database.run(lambda connection: _insert(connection, new, team))
+
+    def create_first(self, *, name: str) -> NewKey | None:
+        """Make a key that may use everything if there is none at all; of several processes one makes it."""
+        new = self._draw(name=name, acls=None, limits=NO_LIMITS, expires_at=None, by=_OPERATOR)
+
+        def insert(connection: Connection) -> NewKey | None:
+            lock_teams(connection)
+            return None if sql.count_keys(connection) else _insert(connection, new, DEFAULT_TEAM)
+
+        return self._database.run(insert)
+
+    def _draw(
+        self, *, name: str, acls: tuple[str, ...] | None, limits: Limits, expires_at: datetime | None, by: str
+    ) -> NewKey:
+        """Return a key that is nobody's yet."""
         secret = make_secret()
         now = self._now()
         key = ApiKey(
@@ -144,14 +158,7 @@ class Keyring:
             limits=limits,
             expires_at=expires_at,
         )
-
-        def insert(connection: Connection) -> ApiKey:
-            team_id = find_or_make_team(connection, team, now=now)
-            owned = replace(key, team_id=team_id, user_id=team_id)
-            sql.insert_key(connection, owned, key_hash=hash_key(secret))
-            return owned
-
-        return NewKey(secret=secret, key=self._database.run(insert))
+        return NewKey(secret=secret, key=key)
 
     def list(
         self, *, team_id: str | None = None, limit: int | None = None, after: tuple[int, str] | None = None
@@ -211,6 +218,14 @@ class Keyring:
 def make_secret(prefix: str = KEY_PREFIX) -> str:
     """Return a key that nobody has."""
     return prefix + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(_KEY_LENGTH))
+
+
+def _insert(connection: Connection, new: NewKey, team: str) -> NewKey:
+    """Add a key to a team, which is made if it is new; return the key as it is then."""
+    team_id = find_or_make_team(connection, team, now=new.key.created_at)
+    owned = replace(new.key, team_id=team_id, user_id=team_id)
+    sql.insert_key(connection, owned, key_hash=hash_key(new.secret))
+    return replace(new, key=owned)
 
 
 def _checked_name(name: str) -> str:

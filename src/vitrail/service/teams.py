@@ -32,6 +32,7 @@ class Teams:
         now = self._now()
 
         def insert(connection: Connection) -> Team:
+            sql.lock_teams(connection)
             if sql.find_team(connection, name) is not None:
                 raise InvalidArgument(f"There is a team called {name!r} already.")
             team_id = find_or_make_team(connection, name, now=now)
@@ -81,6 +82,9 @@ class Teams:
 def find_or_make_team(connection: Connection, reference: str, *, now: datetime) -> str:
     """Return the id of a team, made with that name if there is none."""
     team = sql.find_team(connection, reference)
+    if team is None:
+        sql.lock_teams(connection)
+        team = sql.find_team(connection, reference)  # which another process may have made meanwhile
     if team is not None:
         return team.id
     if not reference.strip() or len(reference) > _LONGEST_NAME:

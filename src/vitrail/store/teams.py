@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
 from vitrail.domain.keys import Team
 from vitrail.domain.limits import Limits
@@ -17,6 +17,12 @@ from vitrail.store.times import from_ms, to_ms
 def insert_team(connection: Connection, *, team_id: str, name: str, now: datetime) -> None:
     """Add a team."""
     connection.execute(insert(teams).values(id=team_id, name=name, blocked=False, created_at_ms=to_ms(now)))
+
+
+def lock_teams(connection: Connection) -> None:
+    """Let no other process make a team until this transaction ends; on SQLite one that writes is alone anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE teams IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def find_team(connection: Connection, reference: str) -> Team | None:
