@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -219,7 +220,7 @@ def test_help_shows_every_word_of_it(run: Run) -> None:
             yield from commands(command, *path, name) if hasattr(command, "commands") else [((*path, name), command)]
 
     def words(text: str) -> str:
-        return "".join(text.replace("│", "").split())
+        return re.sub(r"\x1b\[[0-9;]*m|[│|\s]", "", text)  # some terminals get colours and borders
 
     for path, command in commands(get_command(build_program())):
         shown = words(run(*path, "--help").stdout)
