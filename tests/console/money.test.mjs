@@ -117,6 +117,7 @@ test("rate limits of a team are set by model, hold for its keys, and are taken a
   const page = await open(`#/money?team=${teamId}`);
   const dialog = page.getByRole("dialog");
   await press(page, "Set rate limits");
+  await dialog.getByRole("heading", { name: "Set rate limits: meadow" }).waitFor();
   assert.deepEqual(await dialog.getByRole("option").allTextContents(), ["All other models", "grok-2-vision-1212", "words-only"]);
   await assertAccessible(page);
   await dialog.getByLabel("Requests a minute").fill("-5");
