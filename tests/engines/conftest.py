@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.engines.other_server import OtherServer
 from tests.vllm.server import KEY, MODEL, VllmServer
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart
 from vitrail.domain.pictures import Picture, PreparedImage, TilePlan
@@ -92,6 +93,15 @@ async def thinking_llama(tmp_path: Path, llama_options: LlamaOptions) -> AsyncIt
     await engine.start()
     yield engine
     await engine.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[OtherServer]:
+    """A server behind `upstream` that runs, with nothing to say yet."""
+    server = OtherServer()
+    await server.start()
+    yield server
+    await server.close()
 
 
 @pytest.fixture

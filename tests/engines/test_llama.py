@@ -202,12 +202,13 @@ async def test_fingerprint_changes_with_what_changes_answers(tiny_vlm, llama_opt
         return LlamaEngine(llama_options.model_copy(update=changed), tiny_vlm.gguf, tiny_vlm.mmproj)
 
     same, *others = (
-        fingerprint(threads=2),
+        fingerprint(threads=2, idle_seconds=7.0),
         fingerprint(context_tokens=2048),
         fingerprint(picture_format=PictureFormat.JPEG),
     )
     for engine in (same, *others):
-        await engine.inspect()
+        await engine.start()
+        await engine.close()
     assert same.fingerprint == llama.fingerprint
     assert llama.fingerprint not in {other.fingerprint for other in others}
 

@@ -8,7 +8,7 @@ import json
 import pytest
 from aiohttp import web
 
-from tests.engines.other_server import DONE, FINE, OtherServer, delta, usage
+from tests.engines.other_server import DONE, FINE, delta, usage
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolCall, ToolChoice, ToolMode
 from vitrail.domain.completion import FinishReason, TokenLogprob
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, RateLimited, Unavailable
@@ -18,15 +18,6 @@ from vitrail.engines.upstream import UpstreamEngine, UpstreamOptions
 
 SECRET = "sk-secret-of-the-operator"
 INSIDE = "/srv/models/private.gguf at 10.0.0.7: traceback"
-
-
-@pytest.fixture
-async def server():
-    """A running server with nothing to say yet."""
-    server = OtherServer()
-    await server.start()
-    yield server
-    await server.close()
 
 
 @pytest.fixture

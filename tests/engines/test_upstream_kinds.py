@@ -11,7 +11,7 @@ import asyncio
 
 import pytest
 
-from tests.engines.other_server import DONE, FINE, OtherServer, delta, usage
+from tests.engines.other_server import DONE, FINE, delta, usage
 from vitrail.domain.chat import JsonFormat, Sampling, Tool, ToolCall, ToolChoice, ToolMode
 from vitrail.domain.completion import FinishReason, TokenLogprob
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
@@ -22,15 +22,6 @@ from vitrail.engines.vocabulary import read_token
 
 PAINT = Tool("paint", "Paints.", '{"type": "object"}')
 THING = JsonFormat('{"type": "object"}', name="thing")
-
-
-@pytest.fixture
-async def server():
-    """A running server with nothing to say yet."""
-    server = OtherServer()
-    await server.start()
-    yield server
-    await server.close()
 
 
 @pytest.fixture

@@ -16,18 +16,17 @@ import typer
 from vitrail.cli.database import opened_database, parse_expiry, parse_span, show_rows
 from vitrail.cli.options import AsJson, ConfigFile, DataDir
 from vitrail.domain.keys import ApiKey, ManagementKey
-from vitrail.domain.limits import Limits
+from vitrail.domain.limits import LARGEST_LIMIT, Limits
 from vitrail.service.keyring import Keyring
 from vitrail.service.management_keys import ManagementKeys
 from vitrail.service.teams import DEFAULT_TEAM
 
-_MOST = 2**31 - 1
 Reference = Annotated[str, typer.Argument(help="The key's id, name or redacted form.")]
 Acls = Annotated[list[str] | None, typer.Option("--acl", help="Such as api-key:model:NAME; may be repeated.")]
 Expires = Annotated[str | None, typer.Option("--expires", help="When it ends: 30d, or 2027-01-31T00:00:00Z.")]
-Qps = Annotated[int | None, typer.Option("--qps", min=1, max=_MOST, help="Most requests a second.")]
-Qpm = Annotated[int | None, typer.Option("--qpm", min=1, max=_MOST, help="Most requests a minute.")]
-Tpm = Annotated[int | None, typer.Option("--tpm", min=1, max=_MOST, help="Most tokens a minute.")]
+Qps = Annotated[int | None, typer.Option("--qps", min=1, max=LARGEST_LIMIT, help="Most requests a second.")]
+Qpm = Annotated[int | None, typer.Option("--qpm", min=1, max=LARGEST_LIMIT, help="Most requests a minute.")]
+Tpm = Annotated[int | None, typer.Option("--tpm", min=1, max=LARGEST_LIMIT, help="Most tokens a minute.")]
 _COLUMNS = ("name", "redacted", "team_id", "state", "last_used", "expires", "acls")
 
 

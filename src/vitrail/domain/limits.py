@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LARGEST_LIMIT = 2**31 - 1  # the store has 32 bits for each
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -78,14 +78,14 @@ async def hand_over(call: AdmittedCall) -> None:
     is_sent = False
     try:
         if isinstance(taken.outcome, Failure):
-            is_sent = True
+            is_sent = not call.context.cancelled()
             raise taken.outcome
         response = render_completion(taken.outcome)
         await call.write(
             chat_pb2.GetDeferredCompletionResponse(status=deferred_pb2.DeferredStatus.DONE, response=response)
         )
         await asyncio.sleep(_LEAVING_SECONDS)  # a write of a call that is being cancelled may count as done
-        is_sent = True
+        is_sent = not call.context.cancelled()
     finally:
         await asyncio.shield(taken.confirm() if is_sent else taken.put_back())
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from vitrail.domain.billing import TICKS_PER_CENT
 from vitrail.domain.errors import InvalidArgument
-from vitrail.domain.limits import Limits
+from vitrail.domain.limits import LARGEST_LIMIT, Limits
 from vitrail.http_api.wire_management import Money, MoneyAsked
 
 _LONGEST = 40
@@ -45,7 +45,7 @@ def parse_limits(qps: int | None, qpm: int | None, tpm: str | int | None) -> Lim
     """Return rate limits; raises InvalidArgument for a number that is none."""
     tokens = None if tpm is None else parse_number(tpm, where="tpm")
     for name, number in (("qps", qps), ("qpm", qpm), ("tpm", tokens)):
-        if number is not None and not 0 < number < 2**31:
+        if number is not None and not 0 < number <= LARGEST_LIMIT:
             raise InvalidArgument(
                 f"`{name}` is over 0 and below 2^31, not {number}.", hint="Leave it out for no limit."
             )
