@@ -100,7 +100,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=tuple(SIZES), default="tiny")
     parser.add_argument("--side", type=int, default=448, help="of the images, in pixels; 448 is one tile")
-    parser.add_argument("--picture-format", default="png", help="how pictures go to the engine: png, jpeg or bmp")
     parser.add_argument("--images", type=int, default=6)
     parser.add_argument("--slots", type=int, default=2, help="generations at once")
     parser.add_argument("--between", action="store_true", help="ask about other images in between")
@@ -109,7 +108,7 @@ def main() -> None:
         folder = Path(name)
         weights = write_weights(told.size, folder / "weights")
         model = {"id": "llama", "engine": "llama", "gguf": str(weights.gguf), "mmproj": str(weights.mmproj)}
-        how = {"parallel": told.slots, "cache_bytes": _CACHE_BYTES, "picture_format": told.picture_format}
+        how = {"parallel": told.slots, "cache_bytes": _CACHE_BYTES}
         with serve(folder, [model], **how) as server:
             asyncio.run(run(told, server))
 

@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each round")
     parser.add_argument("--photos", type=int, default=1, help="different 12 MP photos, for servers that keep images")
-    parser.add_argument("--picture-format", default="png", help="how pictures are sent: png, jpeg or bmp")
+    parser.add_argument("--picture-format", default="png", help="how `upstream` sends pictures: png, jpeg or bmp")
     parser.add_argument("--scaled-jpeg", action="store_true", help="with `[decode] scaled_jpeg`")
     parser.add_argument("--base-url", help="ask this server instead of llama.cpp, `/v1` included")
     parser.add_argument("--server", default="vllm", help="its kind")

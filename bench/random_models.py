@@ -63,9 +63,8 @@ def serve(
     tables = "\n".join(
         "[[models]]\n" + "\n".join(f"{name} = {json.dumps(value)}" for name, value in model.items()) for model in models
     )
-    sent = f'picture_format = "{picture_format}"\n'
-    llama = f"[llama]\ncontext_tokens = {CONTEXT_TOKENS}\nparallel = {parallel}\n{sent}"
-    upstream = f"[upstream]\n{sent}"
+    llama = f"[llama]\ncontext_tokens = {CONTEXT_TOKENS}\nparallel = {parallel}\n"
+    upstream = f'[upstream]\npicture_format = "{picture_format}"\n'
     decode = f"[decode]\nscaled_jpeg = {json.dumps(scaled_jpeg)}\n"
     config.write_text(f"{tables}\n{llama}{upstream}{decode}[images]\ncache_bytes = {cache_bytes}\n")
     with start_server(folder, config=config) as server:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +15,7 @@ from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
 from vitrail.engines.base import Prompt, PromptMessage, ReasoningPiece, TextPiece
 from vitrail.engines.llama.engine import LlamaEngine
-from vitrail.engines.picture_format import PictureFormat
+from vitrail.engines.llama.process import start_child
 
 VIEW_TOKENS = 256 + 2  # one 448 px view and the two marks around every image
 MARKERS = [
@@ -67,18 +70,65 @@ async def test_tells_pictures_apart(llama, ask, draw):
     assert red == red_again != blue
 
 
-async def test_sees_the_same_however_a_picture_travels(tiny_vlm, llama_options, ask, draw):
-    """PNG and BMP are lossless, so the model's log probabilities are the same to the last digit; JPEG is taken too."""
-    sampling = Sampling(max_tokens=4, temperature=0, logprobs=True, top_logprobs=1)
-    seen = {}
-    for format in PictureFormat:
-        options = llama_options.model_copy(update={"picture_format": format})
-        engine = LlamaEngine(options, tiny_vlm.gguf, tiny_vlm.mmproj)
+@pytest.fixture
+def ask_small_llama(tiny_vlm, llama_options):
+    """Ask a llama engine with so many memory files, and return the log probabilities of its answer."""
+
+    async def ask_it(prompt, *, memory_files):
+        engine = LlamaEngine(llama_options, tiny_vlm.gguf, tiny_vlm.mmproj, memory_files=memory_files)
         await engine.start()
-        pieces = [piece async for piece in engine.generate(ask("What?", draw(700, 500)), sampling)]
+        sampling = Sampling(max_tokens=4, temperature=0, logprobs=True, top_logprobs=1)
+        pieces = [piece async for piece in engine.generate(prompt, sampling)]
         await engine.close()
-        seen[format] = [piece.logprobs for piece in pieces if isinstance(piece, TextPiece)]
-    assert seen[PictureFormat.PNG] == seen[PictureFormat.BMP] and all(seen.values())
+        return [piece.logprobs for piece in pieces if isinstance(piece, TextPiece)]
+
+    return ask_it
+
+
+async def test_sees_the_same_however_a_picture_travels(ask_small_llama, ask, draw):
+    """In memory files, in the request or both ways: the log probabilities are the same to the last digit."""
+    prompt = ask("What?", draw(700, 500), draw(31, 7, rgb=b"\x00\xff\x00"), draw(448, 448))
+    seen = [await ask_small_llama(prompt, memory_files=files) for files in (0, 1, 3)]
+    assert seen[0] == seen[1] == seen[2] and all(seen[0])
+
+
+async def test_a_system_without_memory_files_gets_pictures_in_the_request(monkeypatch, ask_small_llama, ask, draw):
+    """Where memory files are forbidden, the answer is the same."""
+
+    def forbid(*_):
+        raise PermissionError
+
+    prompt = ask("What?", draw(700, 500))
+    seen = await ask_small_llama(prompt, memory_files=3)
+    monkeypatch.setattr("os.memfd_create", forbid)
+    assert await ask_small_llama(prompt, memory_files=3) == seen
+
+
+async def test_a_child_that_cannot_read_memory_files_says_so(tiny_vlm, llama_options):
+    """A hardened system may keep processes from each other's files; the child finds out before the first picture."""
+    spec = llama_options.plan_child(tiny_vlm.gguf, tiny_vlm.mmproj, memory_file="/proc/1/fd/nothing")
+    child = await start_child(spec, deadline_seconds=60)
+    child.kill()
+    await child.wait()
+    assert not child.reads_memory_files
+
+
+async def test_pictures_are_gone_from_memory_after_the_answer(llama, ask_for_long, ask, draw, collect):
+    """No file with a picture in it is left once an answer has ended, or its client has left."""
+
+    def read_sizes():
+        links = [link for link in Path("/proc/self/fd").iterdir() if "vitrail-picture" in os.path.realpath(link)]
+        return [link.stat().st_size for link in links]
+
+    await collect(llama, ask("What?", draw(), draw()), Sampling(max_tokens=1))
+    assert read_sizes() == [0, 0]
+    stream = llama.generate(
+        replace(ask_for_long, messages=ask("What?", draw(20, 10)).messages), Sampling(max_tokens=4000)
+    )
+    await anext(stream)
+    assert sorted(read_sizes()) == [0, len(b"P6\n20 10\n255\n") + 3 * 20 * 10]
+    await stream.aclose()
+    assert read_sizes() == [0, 0]
 
 
 @pytest.mark.parametrize("marker", MARKERS)
@@ -196,7 +246,7 @@ async def test_m03_leaving_frees_the_native_slot(llama, ask_for_long, until):
 
 
 async def test_fingerprint_changes_with_what_changes_answers(tiny_vlm, llama_options, llama):
-    """Another context window, projector or way of pictures gives another fingerprint; other threads do not."""
+    """Another context window, projector or number of tokens for a picture gives another fingerprint; other threads do not."""
 
     def fingerprint(**changed):
         return LlamaEngine(llama_options.model_copy(update=changed), tiny_vlm.gguf, tiny_vlm.mmproj)
@@ -204,7 +254,7 @@ async def test_fingerprint_changes_with_what_changes_answers(tiny_vlm, llama_opt
     same, *others = (
         fingerprint(threads=2, idle_seconds=7.0),
         fingerprint(context_tokens=2048),
-        fingerprint(picture_format=PictureFormat.JPEG),
+        fingerprint(image_max_tokens=256),
     )
     for engine in (same, *others):
         await engine.start()

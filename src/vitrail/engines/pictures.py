@@ -1,4 +1,4 @@
-"""Turn a checked picture into a data URI for an engine that is spoken to over HTTP. Knows nothing of tiles."""
+"""Turn a checked picture into an image file for an engine in another process. Knows nothing of tiles."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def render_data_uri(picture: Picture, format: PictureFormat) -> str:
         case PictureFormat.JPEG:
             data = _encode(picture, ".jpg", JPEG_FLAGS)
     return f"data:image/{format.value};base64,{pybase64.b64encode(data).decode('ascii')}"
+
+
+def render_ppm_header(picture: Picture) -> bytes:
+    """Return what makes a file in PPM of the picture's bytes when it stands before them."""
+    return b"P6\n%d %d\n255\n" % (picture.width_px, picture.height_px)
 
 
 def _pixels(picture: Picture) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:

@@ -1,7 +1,7 @@
 """Run llama.cpp's native HTTP server in this process until the parent closes our standard input.
 
 Started by `process` as `python -m vitrail.engines.llama.child`. Reads one JSON line, a `ChildSpec`, from standard input
-(the key must not stand in the arguments), loads the model, writes one JSON line to standard output, `{"url": ...}` or
+(the key must not stand in the arguments), loads the model, writes one JSON line to standard output, `{"url": ..., "reads_memory_files": ...}` or
 `{"error": ...}`, and waits. Knows nothing of Vitrail's requests, and imports nothing of it but `spec`.
 """
 
@@ -34,7 +34,8 @@ def main() -> None:
         announce.write(json.dumps({"error": str(failure)}) + "\n")
         announce.flush()
         sys.exit(1)
-    announce.write(json.dumps({"url": server.listening_address}) + "\n")
+    ready = {"url": server.listening_address, "reads_memory_files": _can_read(spec.memory_file)}
+    announce.write(json.dumps(ready) + "\n")
     announce.flush()
     threading.Event().wait()
 
@@ -61,6 +62,17 @@ def _exit_at_end_of_input() -> None:
     os._exit(0)
 
 
+def _can_read(memory_file: str | None) -> bool:
+    """Tell whether the parent's memory files can be opened; a hardened system may forbid it."""
+    if memory_file is None:
+        return False
+    try:
+        with open(memory_file, "rb"):
+            return True
+    except OSError:
+        return False
+
+
 def _load(spec: ChildSpec) -> _Server:
     """Load the model and return the native server, which is listening by then."""
     # Spinning OpenMP threads lose most of their speed beside any other busy process.
@@ -80,6 +92,8 @@ def _load(spec: ChildSpec) -> _Server:
         params.image_max_tokens = spec.image_max_tokens
     params.cache_ram_mib = spec.prompt_cache_mib
     params.warmup = spec.warmup
+    if spec.memory_file is not None and _can_read(spec.memory_file):
+        params.media_path = os.path.dirname(spec.memory_file) + "/"
     params.fit_params = False  # the operator's numbers hold, or loading fails
     params.endpoint_slots = True
     params.ui = False

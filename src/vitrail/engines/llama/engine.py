@@ -1,7 +1,7 @@
 """The llama engine: any GGUF model, with pictures if it has a projector, by llama.cpp in a supervised child process.
 
-Made by registry. Speaks to the child over loopback HTTP with a random key. Pictures go in as data URIs, by default PNG:
-llama.cpp takes 30 ms to read a megabyte of JSON, so a BMP costs more there than a PNG costs to make.
+Made by registry. Speaks to the child over loopback HTTP with a random key. Pictures go to it in memory files; those for
+which there is none go in the request, as PNG.
 """
 
 from __future__ import annotations
@@ -26,16 +26,19 @@ from vitrail.engines.digests import read_digest
 from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
 from vitrail.engines.llama.gguf_header import read_control_tokens
 from vitrail.engines.llama.markers import Neutraliser
+from vitrail.engines.llama.memory_files import Lend, MemoryFiles
 from vitrail.engines.llama.options import LlamaOptions
 from vitrail.engines.llama.process import Child, start_child
 from vitrail.engines.llama.supervisor import Supervisor, Watchdog
 from vitrail.engines.openai_client import OpenAIClient, Stalled
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
+from vitrail.engines.picture_format import PictureFormat
 from vitrail.engines.pictures import render_data_uri
 
 CHAT_PATH = "/v1/chat/completions"
 COUNT_PATH = "/v1/chat/completions/input_tokens"
 SPARE_CONNECTIONS = 4  # beside the generations; llama.cpp has so many threads, and each kept connection holds one
+MEMORY_FILES = 64  # at once; each is an open file of ours
 RANDOM_SEED = 0xFFFFFFFF  # what llama.cpp takes as "choose one"
 ONE_PIXEL_BMP = "data:image/bmp;base64,Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAATCwAAEwsAAAAAAAAAAAAAAAAAAA=="
 
@@ -43,13 +46,16 @@ ONE_PIXEL_BMP = "data:image/bmp;base64,Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAA
 class LlamaEngine:
     """Generates with the GGUF model at `gguf`; takes pictures if `mmproj`, its projector, is given."""
 
-    def __init__(self, options: LlamaOptions, gguf: Path, mmproj: Path | None = None) -> None:
+    def __init__(
+        self, options: LlamaOptions, gguf: Path, mmproj: Path | None = None, *, memory_files: int = MEMORY_FILES
+    ) -> None:
         self._options = options
         self._gguf = gguf
         self._mmproj = mmproj
         watchdog = Watchdog(self._probe, pause_seconds=options.probe_seconds)
         self._supervisor = Supervisor(self._spawn, options.pauses, watchdog=watchdog)
         self._client: OpenAIClient | None = None
+        self._files = MemoryFiles(memory_files if mmproj is not None else 0)
         self._room = asyncio.Semaphore(options.parallel)  # who waits inside llama.cpp would look like a hung child
         self._capabilities = Capabilities(images=mmproj is not None, logprobs=True, structured=True, tools=True)
         self._has_template_tools = False
@@ -102,6 +108,7 @@ class LlamaEngine:
         if self._client is not None:
             await self._client.close()
             self._client = None
+        self._files.close()
 
     async def health(self) -> Health:
         """Return whether the child is loaded and alive."""
@@ -149,10 +156,10 @@ class LlamaEngine:
                 yield piece
 
     async def _generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
-        body = await asyncio.to_thread(self._render_body, prompt, sampling)
         async with self._room:
             client = self._ready_client()
-            with self._killing_when_stalled():
+            with self._killing_when_stalled(), self._files.lending() as lend:
+                body = await asyncio.to_thread(self._render_body, prompt, sampling, lend)
                 async with aclosing(client.stream_chat(CHAT_PATH, body, top_logprobs=sampling.top_logprobs)) as pieces:
                     async for piece in pieces:
                         yield piece
@@ -184,13 +191,16 @@ class LlamaEngine:
             raise Unavailable(retry_after_seconds=max(1.0, self._supervisor.pause_seconds))
         return self._client
 
-    def _render_body(self, prompt: Prompt, sampling: Sampling) -> bytes:
-        """The request to llama.cpp as JSON; megabytes when there are pictures, so not for the event loop."""
-        body = render_chat(
-            prompt,
-            sampling,
-            self._rendering(lambda image: render_data_uri(image.picture, self._options.picture_format)),
-        )
+    def _render_body(self, prompt: Prompt, sampling: Sampling, lend: Lend) -> bytes:
+        """The request to llama.cpp as JSON. Megabytes of pictures are copied, so not for the event loop."""
+        child = self._supervisor.child
+        reads_files = child is not None and child.reads_memory_files
+
+        def image_url(image: PreparedImage) -> str:
+            url = lend(image.picture) if reads_files else None
+            return url or render_data_uri(image.picture, PictureFormat.PNG)
+
+        body = render_chat(prompt, sampling, self._rendering(image_url))
         body |= {"cache_prompt": self._options.prompt_cache, "timings_per_token": True, "return_progress": True}
         if sampling.logprobs:
             body["top_logprobs"] = max(1, sampling.top_logprobs)  # with 0 there are no logprobs at all
@@ -204,9 +214,8 @@ class LlamaEngine:
     async def _spawn(self) -> Child:
         """Return a new child that answers, with `_client` set to speak to it; the files may be others than before."""
         await asyncio.to_thread(self._read_files)
-        child = await start_child(
-            self._options.plan_child(self._gguf, self._mmproj), deadline_seconds=self._options.start_seconds
-        )
+        planned = self._options.plan_child(self._gguf, self._mmproj, memory_file=self._files.make_probe())
+        child = await start_child(planned, deadline_seconds=self._options.start_seconds)
         client = OpenAIClient(
             child.url,
             key=child.key,
@@ -267,7 +276,7 @@ class LlamaEngine:
 
     def _compute_fingerprint(self) -> str:
         files = [read_digest(path) for path in (self._gguf, self._mmproj) if path is not None]
-        kept = self._options.model_dump(mode="json", include={"context_tokens", "image_max_tokens", "picture_format"})
+        kept = self._options.model_dump(mode="json", include={"context_tokens", "image_max_tokens"})
         seen = json.dumps([version("xllamacpp"), files, kept], sort_keys=True)
         return f"llama-{hashlib.sha256(seen.encode()).hexdigest()[:16]}"
 

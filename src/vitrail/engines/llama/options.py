@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from vitrail.engines.llama.spec import ChildSpec
 from vitrail.engines.llama.supervisor import RestartPauses
 from vitrail.engines.openai_client import Patience
-from vitrail.engines.picture_format import PictureFormat
 
 
 class LlamaOptions(BaseModel):
@@ -25,9 +24,6 @@ class LlamaOptions(BaseModel):
     threads: int | None = Field(None, ge=1, description="Compute threads; by default the cores less one.")
     gpu_layers: int | None = Field(None, ge=0, description="Layers on the GPU; by default as llama.cpp decides.")
     image_max_tokens: int | None = Field(None, ge=1, description="Most tokens per image, for models that let it vary.")
-    picture_format: PictureFormat = Field(
-        PictureFormat.PNG, description="How pictures go to the engine process: png, jpeg (lossy, fastest) or bmp."
-    )
     prompt_cache: bool = Field(True, description="Reuse the computed beginning of an earlier prompt.")
     prompt_cache_mib: int = Field(256, ge=0, description="Memory for prompts of earlier conversations, in MiB.")
     template_tools: bool = Field(
@@ -65,8 +61,8 @@ class LlamaOptions(BaseModel):
             stable_seconds=self.restart_stable_seconds,
         )
 
-    def plan_child(self, gguf: Path, mmproj: Path | None) -> ChildSpec:
-        """Return what one child is told, with a new random key."""
+    def plan_child(self, gguf: Path, mmproj: Path | None, *, memory_file: str | None = None) -> ChildSpec:
+        """Return what one child is told, with a new random key; by `memory_file` it may be handed pictures."""
         return ChildSpec(
             gguf=str(gguf),
             mmproj=None if mmproj is None else str(mmproj),
@@ -77,6 +73,7 @@ class LlamaOptions(BaseModel):
             image_max_tokens=self.image_max_tokens,
             prompt_cache_mib=self.prompt_cache_mib,
             warmup=self.warmup,
+            memory_file=memory_file,
             key=secrets.token_urlsafe(32),
         )
 

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from typing import Any
 
 import structlog
 
@@ -18,13 +19,20 @@ LINE_LIMIT_BYTES = 1 << 20
 
 
 class Child:
-    """A running llama.cpp server at `url`, loopback only, that takes `key`."""
+    """A running llama.cpp server at `url`, loopback only, that takes `key`, and pictures in memory files if it can."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, *, url: str, key: str, log_pump: asyncio.Task[None]
+        self,
+        process: asyncio.subprocess.Process,
+        *,
+        url: str,
+        key: str,
+        reads_memory_files: bool,
+        log_pump: asyncio.Task[None],
     ) -> None:
         self.url = url
         self.key = key
+        self.reads_memory_files = reads_memory_files
         self._process = process
         self._log_pump = log_pump
 
@@ -63,7 +71,7 @@ async def start_child(spec: ChildSpec, *, deadline_seconds: float) -> Child:
     log_pump = asyncio.create_task(_pump_log(process))
     try:
         async with asyncio.timeout(deadline_seconds):
-            url = await _shake_hands(process, spec)
+            ready = await _shake_hands(process, spec)
     except BaseException as failure:
         with suppress(ProcessLookupError):
             process.kill()
@@ -72,11 +80,17 @@ async def start_child(spec: ChildSpec, *, deadline_seconds: float) -> Child:
         if isinstance(failure, TimeoutError):
             raise Unavailable(f"The engine process was not ready within {deadline_seconds:g} s.") from failure
         raise
-    return Child(process, url=url, key=spec.key, log_pump=log_pump)
+    return Child(
+        process,
+        url=ready["url"],
+        key=spec.key,
+        reads_memory_files=ready["reads_memory_files"],
+        log_pump=log_pump,
+    )
 
 
-async def _shake_hands(process: asyncio.subprocess.Process, spec: ChildSpec) -> str:
-    """Send the spec, and return the address that the child announces."""
+async def _shake_hands(process: asyncio.subprocess.Process, spec: ChildSpec) -> dict[str, Any]:
+    """Send the spec, and return what the child announces of itself."""
     assert process.stdin is not None and process.stdout is not None
     try:
         process.stdin.write(json.dumps(dataclasses.asdict(spec)).encode() + b"\n")
@@ -87,12 +101,12 @@ async def _shake_hands(process: asyncio.subprocess.Process, spec: ChildSpec) -> 
     if not line:
         raise Unavailable("The engine process ended before it was ready.")
     try:
-        announced = json.loads(line)
+        announced: dict[str, Any] = json.loads(line)
     except ValueError as failure:
         raise Unavailable("The engine process said something else than that it is ready.") from failure
     if "error" in announced:
         raise Unavailable(f"The engine could not load its model: {announced['error']}")
-    return str(announced["url"])
+    return announced
 
 
 async def _pump_log(process: asyncio.subprocess.Process) -> None:

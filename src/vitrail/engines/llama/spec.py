@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """How one llama.cpp server is loaded; `context_tokens` is for each of the `parallel` generations."""
+    """How one llama.cpp server is loaded; `context_tokens` is for each of the `parallel` generations.
+
+    `memory_file` is the path of one of the parent's memory files: if the child can open it, it can read all of them.
+    """
 
     gguf: str
     mmproj: str | None
@@ -18,4 +21,5 @@ class ChildSpec:
     image_max_tokens: int | None
     prompt_cache_mib: int
     warmup: bool
+    memory_file: str | None
     key: str = field(repr=False)
