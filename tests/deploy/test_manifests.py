@@ -49,7 +49,7 @@ def test_the_board_shows_metrics_that_are_there() -> None:
     """Every name in its expressions is one of /metrics."""
 
     class Idle:
-        running = waiting = 0
+        running = waiting = restarts = 0
 
     metrics = Metrics()
     metrics.watch_slots("m", Idle())

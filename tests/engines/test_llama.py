@@ -246,7 +246,7 @@ async def test_m03_leaving_frees_the_native_slot(llama, ask_for_long, until):
 
 
 async def test_fingerprint_changes_with_what_changes_answers(tiny_vlm, llama_options, llama):
-    """Another context window, projector or number of tokens for a picture gives another fingerprint; other threads do not."""
+    """Another context window or size of pictures gives another fingerprint; other threads do not."""
 
     def fingerprint(**changed):
         return LlamaEngine(llama_options.model_copy(update=changed), tiny_vlm.gguf, tiny_vlm.mmproj)

@@ -1,8 +1,9 @@
 """Run llama.cpp's native HTTP server in this process until the parent closes our standard input.
 
 Started by `process` as `python -m vitrail.engines.llama.child`. Reads one JSON line, a `ChildSpec`, from standard input
-(the key must not stand in the arguments), loads the model, writes one JSON line to standard output, `{"url": ..., "reads_memory_files": ...}` or
-`{"error": ...}`, and waits. Knows nothing of Vitrail's requests, and imports nothing of it but `spec`.
+(the key must not stand in the arguments), loads the model, writes one JSON line to standard output,
+`{"url": ..., "reads_memory_files": ...}` or `{"error": ...}`, and waits. Knows nothing of Vitrail's requests, and
+imports nothing of it but `spec`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import resource
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import TextIO
 
 from vitrail.engines.llama.spec import ChildSpec
@@ -67,7 +69,7 @@ def _can_read(memory_file: str | None) -> bool:
     if memory_file is None:
         return False
     try:
-        with open(memory_file, "rb"):
+        with Path(memory_file).open("rb"):
             return True
     except OSError:
         return False
@@ -93,7 +95,7 @@ def _load(spec: ChildSpec) -> _Server:
     params.cache_ram_mib = spec.prompt_cache_mib
     params.warmup = spec.warmup
     if spec.memory_file is not None and _can_read(spec.memory_file):
-        params.media_path = os.path.dirname(spec.memory_file) + "/"
+        params.media_path = f"{Path(spec.memory_file).parent}/"
     params.fit_params = False  # the operator's numbers hold, or loading fails
     params.endpoint_slots = True
     params.ui = False

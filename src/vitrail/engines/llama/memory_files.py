@@ -19,7 +19,7 @@ Lend = Callable[[Picture], str | None]
 
 
 class MemoryFiles:
-    """At most `limit` memory files. Their descriptors are kept and reused, so a late reader never opens another file."""
+    """At most `limit` memory files. Descriptors are kept and reused: a late reader never opens something else."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -40,7 +40,7 @@ class MemoryFiles:
     def lending(self) -> Iterator[Lend]:
         """Yield what puts a picture into a file for the time of the block, and returns its URL for the child.
 
-        It returns None if the picture has to go in the request, and may be called by a thread that the block left behind.
+        It returns None if the picture has to go in the request. A thread that the block left behind may still call it.
         """
         lent: list[int] = []
         is_over = False
