@@ -55,6 +55,8 @@ def test_the_board_shows_metrics_that_are_there() -> None:
     metrics.watch_slots("m", Idle())
     metrics.observe_request("/v1/models", 200, 0.1)
     metrics.observe_completion("m", CompletionStatus.FINISHED, Usage(1, 0), 5.0)
+    metrics.observe_engine_prompt("m", 1)
+    metrics.watch_restarts("m", Idle())
     known = set(re.findall(r"^(vitrail_\w+)", metrics.render()[0].decode(), re.MULTILINE))
     board = json.loads((DEPLOY / "grafana" / "board.json").read_text())
     named = {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from vitrail.engines.upstream import UpstreamEngine
 from vitrail.engines.upstream_options import UpstreamOptions
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(400)]
+BOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "board.json"
 LONG = JsonFormat('{"type": "string", "minLength": 3000}')
 
 
@@ -50,11 +53,22 @@ async def collect(engine, prompt, sampling=None):
     return [piece async for piece in engine.generate(prompt, sampling or Sampling(max_tokens=4, temperature=0))]
 
 
-def read_running(server):
-    """How many requests vLLM works on, from its own metrics."""
+def read_metrics(server):
+    """The lines of vLLM's own metrics."""
     with urllib.request.urlopen(server.base_url.removesuffix("/v1") + "/metrics", timeout=5) as page:
-        lines = page.read().decode().splitlines()
+        return page.read().decode().splitlines()
+
+
+def read_running(server):
+    """How many requests vLLM works on."""
+    lines = read_metrics(server)
     return sum(float(line.split()[-1]) for line in lines if line.startswith("vllm:num_requests_running"))
+
+
+def test_the_board_names_metrics_of_vllm(vllm_server):
+    """What deploy/grafana shows of vLLM is among its metrics."""
+    named = set(re.findall(r"vllm:\w+", BOARD.read_text()))
+    assert named and named <= {re.split(r"[{ ]", line)[0] for line in read_metrics(vllm_server)}
 
 
 @pytest.mark.parametrize(("size", "tiles"), [((448, 448), 1), ((896, 448), 3), ((1344, 896), 7)])
