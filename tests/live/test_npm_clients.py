@@ -24,7 +24,7 @@ WRONG_KEY = "Incorrect API key provided: in***ey."
 def node() -> str:
     """The path of a `node` that the clients run on; without one the tests fail, since nothing would be proved."""
     path = shutil.which("node")
-    assert path, f"Node.js {OLDEST_NODE} or newer is not installed; on Debian: apt-get install nodejs npm"
+    assert path, f"Node.js {OLDEST_NODE} or newer is not in PATH; `make live` installs it"
     version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     assert int(version.removeprefix("v").partition(".")[0]) >= OLDEST_NODE, f"node is {version}, too old"
     assert (PROGRAMS / "node_modules").is_dir(), "The npm clients are not installed; `make live` installs them"
