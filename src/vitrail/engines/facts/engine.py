@@ -73,8 +73,11 @@ class FactsEngine:
             async with asyncio.TaskGroup() as starting:
                 starting.create_task(self._perception.start())
                 starting.create_task(self._language.start())
-        except* Unavailable as failures:
-            raise _first(failures) from None
+        except ExceptionGroup as failures:  # what an `except*` raises is itself a group in Python 3.11.2
+            unavailable, others = failures.split(Unavailable)
+            if unavailable is None or others is not None:
+                raise
+            raise _first(unavailable) from None
 
     async def close(self) -> None:
         """End perception and the language engine."""

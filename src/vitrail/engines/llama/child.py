@@ -30,13 +30,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     spec = ChildSpec(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
+    memory_folder = _find_memory_folder(spec.memory_file)
     try:
-        server = _load(spec)
+        server = _load(spec, memory_folder)
     except (RuntimeError, ValueError, ImportError) as failure:
         announce.write(json.dumps({"error": str(failure)}) + "\n")
         announce.flush()
         sys.exit(1)
-    ready = {"url": server.listening_address, "reads_memory_files": _can_read(spec.memory_file)}
+    ready = {"url": server.listening_address, "reads_memory_files": memory_folder is not None}
     announce.write(json.dumps(ready) + "\n")
     announce.flush()
     threading.Event().wait()
@@ -64,18 +65,18 @@ def _exit_at_end_of_input() -> None:
     os._exit(0)
 
 
-def _can_read(memory_file: str | None) -> bool:
-    """Tell whether the parent's memory files can be opened; a hardened system may forbid it."""
+def _find_memory_folder(memory_file: str | None) -> str | None:
+    """Return where the parent's memory files are; None if we may not open them, which a hardened system forbids."""
     if memory_file is None:
-        return False
+        return None
     try:
         with Path(memory_file).open("rb"):
-            return True
+            return f"{Path(memory_file).parent}/"
     except OSError:
-        return False
+        return None
 
 
-def _load(spec: ChildSpec) -> _Server:
+def _load(spec: ChildSpec, memory_folder: str | None) -> _Server:
     """Load the model and return the native server, which is listening by then."""
     # Spinning OpenMP threads lose most of their speed beside any other busy process.
     os.environ["OMP_WAIT_POLICY"] = "passive"
@@ -94,8 +95,8 @@ def _load(spec: ChildSpec) -> _Server:
         params.image_max_tokens = spec.image_max_tokens
     params.cache_ram_mib = spec.prompt_cache_mib
     params.warmup = spec.warmup
-    if spec.memory_file is not None and _can_read(spec.memory_file):
-        params.media_path = f"{Path(spec.memory_file).parent}/"
+    if memory_folder is not None:
+        params.media_path = memory_folder
     params.fit_params = False  # the operator's numbers hold, or loading fails
     params.endpoint_slots = True
     params.ui = False
