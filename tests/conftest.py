@@ -27,8 +27,8 @@ _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Callable[[], str]]:
-    """Return a maker of empty Postgres databases: each call gives the URL of another one."""
+def postgres() -> Iterator[Callable[..., str]]:
+    """Return a maker of empty Postgres databases, of an encoding: each call gives the URL of another one."""
     binaries = _find_binaries()
     if binaries is None:
         pytest.skip("PostgreSQL is not installed (no `postgres` in PATH or /usr/lib/postgresql/*/bin)")
@@ -47,10 +47,10 @@ def postgres() -> Iterator[Callable[[], str]]:
     def connect() -> Any:
         return psycopg.connect(f"host={folder} user=vitrail dbname=postgres", autocommit=True)
 
-    def make() -> str:
+    def make(encoding: str = "UTF8") -> str:
         name = f"test_{next(_NUMBERS)}"
         with connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'")
         return f"postgresql+psycopg://vitrail@/{name}?host={folder}"
 
     try:

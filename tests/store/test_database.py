@@ -124,6 +124,13 @@ def test_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
         open_database(DatabaseOptions(), data_dir=tmp_path)
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_hold_every_text_is_refused(postgres, tmp_path, encoding):
+    """Postgres made in the locale C may have another encoding than UTF8; what to do stands in the message."""
+    with pytest.raises(DatabaseUnusable, match=f"has the encoding {encoding}"):
+        open_database(DatabaseOptions(url=postgres(encoding)), data_dir=tmp_path)
+
+
 def _settlement(keyring: Keyring) -> Settlement:
     key = keyring.create(name="a").key
     return Settlement(

@@ -96,13 +96,26 @@ def open_database(options: DatabaseOptions, *, data_dir: Path) -> Database:
     """Open the database and bring its schema to the newest version; raises DatabaseUnusable."""
     url = database_url(options, data_dir)
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
-    connect_args: dict[str, Any] = {"timeout": options.busy_seconds, "check_same_thread": False} if is_sqlite else {}
+    connect_args: dict[str, Any] = {"client_encoding": "utf8"}  # else a database of another one gives bytes for text
+    if is_sqlite:
+        connect_args = {"timeout": options.busy_seconds, "check_same_thread": False}
     engine = create_engine(url, connect_args=connect_args, pool_pre_ping=not is_sqlite)
     if is_sqlite:
         event.listen(engine, "connect", lambda connection, _record: _tune_sqlite(connection, options.busy_seconds))
         event.listen(engine, "begin", _begin_sqlite)
-    shown = make_url(url).render_as_string(hide_password=True)
     try:
+        _prepare(engine, make_url(url).render_as_string(hide_password=True))
+    except BaseException:
+        engine.dispose()
+        raise
+    return Database(engine, readers=options.readers)
+
+
+def _prepare(engine: Engine, shown: str) -> None:
+    """Check the database and bring its schema to the newest version; raises DatabaseUnusable, which names it."""
+    try:
+        if engine.dialect.name == "postgresql":
+            _check_encoding(engine, shown)
         upgrade_schema(engine)
     except CommandError as error:
         raise DatabaseUnusable(
@@ -113,7 +126,16 @@ def open_database(options: DatabaseOptions, *, data_dir: Path) -> Database:
             f"The database {shown} cannot be used: {error.orig}.",
             hint="Nothing in it was changed; mend it, or choose another --data-dir.",
         ) from error
-    return Database(engine, readers=options.readers)
+
+
+def _check_encoding(engine: Engine, shown: str) -> None:
+    with engine.connect() as connection:
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise DatabaseUnusable(
+            f"The database {shown} has the encoding {encoding}, which cannot hold every text.",
+            hint="Make one with createdb --encoding=UTF8 --template=template0.",
+        )
 
 
 def upgrade_schema(engine: Engine, revision: str = "head") -> None:
