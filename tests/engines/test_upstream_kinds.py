@@ -315,3 +315,13 @@ async def test_one_call_is_one_where_the_server_does_not_keep_to_it(server, engi
 def test_entries_of_vocabularies_are_read(entry, text):
     """Byte-level BPE and SentencePiece write bytes and spaces in signs of their own."""
     assert read_token(entry) == text
+
+
+@pytest.mark.parametrize("kind", ServerKind)
+@pytest.mark.parametrize("tools", [(), (PAINT,)])
+@pytest.mark.parametrize("is_read_whole", [False, True])
+async def test_only_vllm_is_asked_for_longer_pieces(server, engine_of, ask, collect, kind, tools, is_read_whole):
+    """Where nobody waits for pieces, vLLM gives eight tokens at once; never where calls have to be found in them."""
+    server.answers = [FINE]
+    await collect(await engine_of(kind), ask("Hi", tools=tools, is_read_whole=is_read_whole))
+    assert ("stream_interval" in server.bodies[0]) is (kind is ServerKind.VLLM and is_read_whole and not tools)

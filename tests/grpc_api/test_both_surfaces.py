@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -184,15 +184,18 @@ class Meaning:
 async def test_both_surfaces_mean_the_same(rpc, case):
     """REST and gRPC, whole and streamed, give one answer: text, calls, usage, cost, finish reason, or one refusal."""
     body = {"model": MODEL.id, "messages": [user("Hi there")], **case.body}
-    meanings, prompts = [], []
+    meanings, prompts, waited_for = [], [], []
     for ask in (ask_rest, stream_rest, ask_grpc, stream_grpc):
         rpc.surface.engine.script = list(case.script)
         meanings.append(await ask(rpc, body))
-        prompts.append((rpc.surface.engine.prompts[-1:], rpc.surface.engine.samplings[-1:]))
+        seen, rpc.surface.engine.prompts = rpc.surface.engine.prompts[-1:], []
+        prompts.append(([replace(prompt, is_read_whole=False) for prompt in seen], rpc.surface.engine.samplings[-1:]))
+        waited_for.append([not prompt.is_read_whole for prompt in seen])
     assert [meaning.choices for meaning in meanings] == [meanings[0].choices] * 4
     assert [meaning.usage for meaning in meanings] == [meanings[0].usage] * 4
     assert [meaning.model for meaning in meanings] == [meanings[0].model] * 4
     assert all(prompt == prompts[0] for prompt in prompts)
+    assert waited_for in ([[]] * 4, [[False], [True]] * 2)  # pieces, by streams alone
     if case.refused is None:
         assert meanings[0].refusal is None and meanings[0].usage["total"] > 0
         return

@@ -196,3 +196,31 @@ async def test_m02_a_client_that_leaves_while_the_engine_thinks_cancels_it(surfa
         async with asyncio.timeout(1):
             await surface.engine.ended.wait()
     assert surface.observed == [("/v1/chat/completions", 499)]
+
+
+ASKED = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", ASKED),
+        ("/v1/messages", ASKED),
+        ("/v1/responses", {"input": "Hi"}),
+        ("/v1/completions", {"prompt": "Hi"}),
+    ],
+)
+async def test_the_engine_hears_whether_pieces_are_waited_for(surface, path, body):
+    """A stream gets its pieces as they come; for an answer that is read whole an engine may give fewer."""
+    for stream in (True, False):
+        sent = {"model": "fake-vision-1", **body, "stream": stream}
+        answer = await surface.client.post(path, json=sent, headers=surface.key)
+        assert answer.status_code == 200 and answer.text
+    assert [prompt.is_read_whole for prompt in surface.engine.prompts] == [False, True]
+
+
+async def test_deferred_answers_are_read_whole(surface):
+    """Nobody waits for the pieces of a deferred completion."""
+    assert (await surface.chat(deferred=True, stream=True)).status_code == 200
+    await surface.run_jobs()
+    assert [prompt.is_read_whole for prompt in surface.engine.prompts] == [True]

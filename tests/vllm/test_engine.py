@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,23 @@ async def test_a_wrong_key_is_our_trouble_not_the_clients(vllm_server):
         await collect(engine, ask("Hi"))
     assert not (await engine.health()).ready and caught.value.message == "The service is currently unavailable."
     await engine.close()
+
+
+@pytest.mark.parametrize("options", [{}, {"stop": ("e",)}, {"logprobs": True, "top_logprobs": 2}])
+async def test_an_answer_that_is_read_whole_comes_in_fewer_pieces(engine, options):
+    """The text, the reason, every count and the log probabilities are those of a stream."""
+    sampling = Sampling(max_tokens=60, temperature=0, **options)
+    by_token, whole = [
+        await collect(engine, ask("Tell me a story.", is_read_whole=is_read_whole), sampling)
+        for is_read_whole in (False, True)
+    ]
+    assert len(whole) < len(by_token) or len(by_token) <= 3
+    assert join(whole) == join(by_token)
+    assert whole[-1] == replace(by_token[-1], cached_tokens=whole[-1].cached_tokens)
+
+
+def join(pieces):
+    """What all pieces but the last say together."""
+    texts = [piece for piece in pieces if isinstance(piece, TextPiece)]
+    told = tuple(one for piece in texts for one in piece.logprobs)
+    return "".join(piece.text for piece in texts), sum(piece.tokens for piece in texts), told

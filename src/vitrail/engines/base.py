@@ -37,6 +37,7 @@ class Prompt:
     """Everything that an engine is asked, but for the sampling.
 
     `asker` is an opaque name of whoever is behind the request; `slots` shares fairly by it, no engine looks at it.
+    `is_read_whole`: nobody waits for single pieces, so an engine that saves by it may give fewer and longer ones.
     """
 
     messages: tuple[PromptMessage, ...]
@@ -46,6 +47,7 @@ class Prompt:
     parallel_tool_calls: bool = True
     reasoning_effort: str | None = None
     asker: str = ""
+    is_read_whole: bool = False
 
     @property
     def images(self) -> tuple[PreparedImage, ...]:

@@ -191,4 +191,4 @@ class UpstreamEngine:
     def _render_body(self, prompt: Prompt, sampling: Sampling) -> bytes:
         rendering = Rendering(image_url=lambda image: render_data_uri(image.picture, self._options.picture_format))
         body: Json = {"model": self._model, **render_chat(prompt, sampling, rendering)}
-        return msgspec.json.encode(adapt(body, self._dialect))
+        return msgspec.json.encode(adapt(body, self._dialect, is_read_whole=prompt.is_read_whole))

@@ -20,6 +20,7 @@ from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.vocabulary import read_token
 
 LLAMA_RANDOM_SEED = 0xFFFFFFFF  # which llama.cpp takes as "choose one"
+LONGER_PIECE_TOKENS = 8  # as many may go uncounted when a client leaves, and a slow server takes seconds for them
 SIGNED_SEEDS = 1 << 63  # what fits into 64 bits with a sign
 
 
@@ -45,6 +46,7 @@ class Dialect:
     switches_thinking: bool = False  # the chat template takes `enable_thinking`
     thinks_before_json: bool = True  # else JSON of a schema begins at once and would be taken for the thought
     health_path: str | None = None
+    sends_longer_pieces: bool = False  # at the request's own `stream_interval`, in tokens
     reuses_streams: bool = False  # the connection of a stream that ended takes the next request; llama.cpp drops it
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,6 +60,7 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
             calls_beside_schema=False,  # the schema wins, and no call can come
             switches_thinking=True,
             health_path="/health",
+            sends_longer_pieces=True,
             reuses_streams=True,
         ),
         ServerKind.SGLANG: Dialect(
@@ -112,8 +115,10 @@ def must_force(prompt: Prompt, dialect: Dialect) -> bool:
     return bool(prompt.tools) and not is_kept
 
 
-def adapt(body: Json, dialect: Dialect) -> Json:
+def adapt(body: Json, dialect: Dialect, *, is_read_whole: bool = False) -> Json:
     """Return the rendered request as this kind of server has to be told it; `body` itself may be changed."""
+    if is_read_whole and dialect.sends_longer_pieces and "tools" not in body:  # calls are parsed token by token
+        body["stream_interval"] = LONGER_PIECE_TOKENS
     if dialect.counts_as_it_goes:
         body["stream_options"]["continuous_usage_stats"] = True
     if body.get("logprobs"):

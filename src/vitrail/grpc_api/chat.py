@@ -23,13 +23,13 @@ _LEAVING_SECONDS = 0.1  # from a client's leaving until its call's task hears of
 
 async def complete(call: AdmittedCall) -> Message:
     """Answer whole."""
-    opened = await _open(call)
+    opened = await _open(call, is_read_whole=True)
     return render_completion(await opened.fold())
 
 
 async def stream(call: AdmittedCall) -> None:
     """Answer in chunks, each with the usage up to it. A client that leaves ends the engine's work."""
-    opened = await _open(call)
+    opened = await _open(call, is_read_whole=False)
     async with aclosing(opened.chunks) as chunks, aclosing(join_finish(chunks)) as joined:
         async for chunk in joined:
             await call.write(render_chunk(opened.head, chunk))
@@ -115,17 +115,17 @@ def _not_found_as_the_sdk_knows_it() -> Iterator[None]:
         raise NotFound("Response not found") from error
 
 
-async def _open(call: AdmittedCall) -> OpenCompletion:
+async def _open(call: AdmittedCall, *, is_read_whole: bool) -> OpenCompletion:
     """Return a completion whose first piece is here; nothing of the message is held while it goes on, unless stored."""
     message = await call.read()
     request, storing = parse_chat(message, call.limits), parse_storing(message)
     del message
     if storing is None:
-        opened = await call.services.completions.open(request, call.grant)
+        opened = await call.services.completions.open(request, call.grant, is_read_whole=is_read_whole)
         del request
         call.release()
     else:
         asked = ResponseRequest(chat=request, previous_id=storing.previous_id, store=storing.store)
-        opened = await call.services.responses.open(asked, call.grant)
+        opened = await call.services.responses.open(asked, call.grant, is_read_whole=is_read_whole)
     call.note(opened.allowance.headers)
     return opened

@@ -16,7 +16,7 @@ from vitrail.http_api.wire_anthropic_answer import CountedTokens
 
 async def create_message(admitted: AdmittedExchange) -> ASGIApp:
     """Answer a request in Anthropic's shape, whole or as a stream of named events."""
-    opened, form = await open_completion(admitted, parse_anthropic)
+    opened, form = await open_completion(admitted, parse_anthropic, is_read_whole=lambda form: not form.stream)
     if form.stream:
         events = MessageEvents(opened.head, prompt=opened.prompt_usage, shows_thinking=form.shows_thinking)
         return EventStream(admitted.exchange, opened.chunks, events, headers=opening_headers(opened))

@@ -24,7 +24,7 @@ async def create_completion(admitted: AdmittedExchange) -> ASGIApp:
         request, form = parsed
         if form.deferred:
             return DeferredAccepted(await services.deferred.accept(request, admitted.grant)), form
-        return await services.completions.open(request, admitted.grant), form
+        return await services.completions.open(request, admitted.grant, is_read_whole=not form.stream), form
 
     opened, form = await open_body(exchange, parse_chat, start)
     if isinstance(opened, DeferredAccepted):

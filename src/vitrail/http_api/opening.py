@@ -44,14 +44,14 @@ async def read_parsed(exchange: Exchange, parse: Parse[Parsed]) -> AsyncIterator
 
 
 async def open_completion(
-    admitted: AdmittedExchange, parse: Parse[tuple[ChatRequest, Form]]
+    admitted: AdmittedExchange, parse: Parse[tuple[ChatRequest, Form]], *, is_read_whole: Callable[[Form], bool]
 ) -> tuple[OpenCompletion, Form]:
     """Return a completion whose first piece is here, and how the client wants it."""
     completions = admitted.exchange.services.completions
 
     async def start(parsed: tuple[ChatRequest, Form]) -> tuple[OpenCompletion, Form]:
         request, form = parsed
-        return await completions.open(request, admitted.grant), form
+        return await completions.open(request, admitted.grant, is_read_whole=is_read_whole(form)), form
 
     return await open_body(admitted.exchange, parse, start)
 

@@ -25,7 +25,8 @@ async def create_response(admitted: AdmittedExchange) -> ASGIApp:
     exchange, services = admitted.exchange, admitted.exchange.services
     async with AsyncExitStack() as held:  # the body of a response that will be stored is needed to its end
         request, form = await held.enter_async_context(read_parsed(exchange, parse_responses))
-        opened = await while_connected(exchange.receive, services.responses.open(request, admitted.grant))
+        opening = services.responses.open(request, admitted.grant, is_read_whole=not form.stream)
+        opened = await while_connected(exchange.receive, opening)
         del request
         if not form.shown.store:
             await held.aclose()

@@ -19,7 +19,7 @@ from vitrail.http_api.streaming import DataEvents, EventStream
 
 async def complete_text(admitted: AdmittedExchange) -> ASGIApp:
     """Answer a text completion request, whole or as a stream."""
-    opened, form = await open_completion(admitted, parse_text)
+    opened, form = await open_completion(admitted, parse_text, is_read_whole=lambda form: not form.stream)
     if form.stream:
         events = DataEvents(TextRenderer(opened.head, form, prompt=opened.prompt_usage))
         return EventStream(admitted.exchange, opened.chunks, events, headers=opening_headers(opened))
@@ -29,7 +29,7 @@ async def complete_text(admitted: AdmittedExchange) -> ASGIApp:
 
 async def complete_prompt(admitted: AdmittedExchange) -> Response:
     """Answer a request of Anthropic's older text route."""
-    opened, _ = await open_completion(admitted, parse_complete)
+    opened, _ = await open_completion(admitted, parse_complete, is_read_whole=lambda _: True)
     completion, headers = await fold_completion(admitted.exchange, opened)
     choice = completion.choices[0]
     answer = wire.CompleteAnswer(

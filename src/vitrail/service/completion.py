@@ -135,15 +135,19 @@ class Completions:
         self._now = now
         self._log = structlog.get_logger("vitrail.completion")
 
-    async def open(self, request: ChatRequest, grant: Grant, *, job_id: str | None = None) -> OpenCompletion:
+    async def open(
+        self, request: ChatRequest, grant: Grant, *, job_id: str | None = None, is_read_whole: bool = False
+    ) -> OpenCompletion:
         """Check, prepare and start the generation; return with the first piece at hand.
 
         With `job_id` the completion has that id and is settled only when it came whole, so a job that is run again
-        is billed once. Raises any Failure: nothing was sent yet, so a surface can answer with its status.
+        is billed once. `is_read_whole` tells that the chunks will be folded. Raises any Failure: nothing was sent yet,
+        so a surface can answer with its status.
         """
         started = self._monotonic()
         is_job = job_id is not None
         model, prompt, usage, shape, permit = await self._prepare(request, grant, is_job=is_job)
+        prompt = replace(prompt, is_read_whole=is_read_whole)
         engine = self._engines[model.id]
         timing = Timing(prepare_ms=(self._monotonic() - started) * 1000)
         head = CompletionHead(

@@ -178,7 +178,7 @@ class JobRunner:
         parts = await self._database.read(lambda connection: sql.load_parts(connection, job.id))
         request = await asyncio.to_thread(unpack_request, parts)
         del parts
-        opened = await self._completions.open(request, grant, job_id=job.id)
+        opened = await self._completions.open(request, grant, job_id=job.id, is_read_whole=True)
         del request
         return await opened.fold()
 

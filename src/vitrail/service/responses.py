@@ -65,7 +65,7 @@ class Responses:
         self._now = now
         self._log = structlog.get_logger("vitrail.responses")
 
-    async def open(self, request: ResponseRequest, grant: Grant) -> OpenCompletion:
+    async def open(self, request: ResponseRequest, grant: Grant, *, is_read_whole: bool = False) -> OpenCompletion:
         """Start the answer, with the earlier turns before the request's own; return with the first piece at hand.
 
         Raises what `Completions.open` raises, NotFound for an unknown `previous_id`, and InvalidArgument for a
@@ -75,7 +75,7 @@ class Responses:
         asked = _with_earlier_turns(request, earlier)
         if request.store:
             await self._check_room(asked, grant)
-        opened = await self._completions.open(asked, grant)
+        opened = await self._completions.open(asked, grant, is_read_whole=is_read_whole)
         if not request.store:
             return opened
         keeping = self._keep(opened, request, grant)
