@@ -34,7 +34,7 @@ class FakeCompletions:
     asked: list[ChatRequest] = field(default_factory=list)
     fails: bool = False
 
-    async def open(self, request: ChatRequest, grant: Grant) -> OpenCompletion:
+    async def open(self, request: ChatRequest, grant: Grant, *, is_read_whole: bool = False) -> OpenCompletion:
         self.asked.append(request)
         head = CompletionHead(
             id=f"00000000-0000-4000-8000-{len(self.asked):012d}",
