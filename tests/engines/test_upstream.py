@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 from aiohttp import web
@@ -27,17 +28,42 @@ def slept():
 
 
 @pytest.fixture
-async def upstream(server, slept):
-    """An upstream engine that asks that server, with short limits and pauses that are only noted."""
+async def open_upstream(server, slept):
+    """Makes started engines that ask that server and only note their pauses; other keywords are UpstreamOptions'."""
+    opened = []
 
     async def sleep(seconds):
         slept.append(seconds)
 
-    options = UpstreamOptions(first_piece_seconds=0.3, idle_seconds=0.3, call_seconds=0.3)
-    engine = UpstreamEngine(options, base_url=server.url, model="big-vlm", key=SECRET, sleep=sleep)
-    await engine.start()
-    yield engine
-    await engine.close()
+    async def open_engine(*, kind=ServerKind.OPENAI, url=server.url, monotonic=time.monotonic, **options):
+        engine = UpstreamEngine(
+            UpstreamOptions(**options),
+            base_url=url,
+            model="big-vlm",
+            key=SECRET,
+            kind=kind,
+            sleep=sleep,
+            monotonic=monotonic,
+        )
+        opened.append(engine)
+        await engine.start()
+        return engine
+
+    yield open_engine
+    for engine in opened:
+        await engine.close()
+
+
+@pytest.fixture
+async def upstream(open_upstream):
+    """An upstream engine that asks that server, as patient as by default."""
+    return await open_upstream()
+
+
+@pytest.fixture
+async def impatient(open_upstream):
+    """An upstream engine that bears silence for a second only, for servers that fall silent."""
+    return await open_upstream(first_piece_seconds=1, idle_seconds=1)
 
 
 async def test_streams_text_and_counts(server, upstream, ask, collect):
@@ -274,19 +300,19 @@ async def test_m25_a_strange_answer_is_unavailable(server, upstream, ask, collec
     [["hang"], [delta(role="assistant"), "hang"], [delta(content="Hel"), "hang"]],
     ids=["head", "role", "text"],
 )
-async def test_m05_silence_ends_the_request_once(server, upstream, ask, collect, answer):
+async def test_m05_silence_ends_the_request_once(server, impatient, ask, collect, answer):
     """M05 a server that stops sending is left after the limit, and not asked again."""
     server.answers = [answer, FINE]
     with pytest.raises(Unavailable):
-        await collect(upstream, ask("Hi"))
+        await collect(impatient, ask("Hi"))
     assert len(server.bodies) == 1
 
 
-async def test_m05_keep_alives_are_no_sign_of_life(server, upstream, ask, collect):
+async def test_m05_keep_alives_are_no_sign_of_life(server, impatient, ask, collect):
     """M05 comments between events do not put off the limit."""
     server.answers = [[delta(content="Hel"), b": ping\n\n", "hang"]]
     with pytest.raises(Unavailable):
-        await collect(upstream, ask("Hi"))
+        await collect(impatient, ask("Hi"))
 
 
 async def test_m03_closing_drops_the_connection(server, upstream, ask):
@@ -295,7 +321,7 @@ async def test_m03_closing_drops_the_connection(server, upstream, ask):
     stream = upstream.generate(ask("Hi"), Sampling())
     await anext(stream)
     await stream.aclose()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         await server.left.wait()
 
 
@@ -306,35 +332,20 @@ async def test_health_follows_the_other_server(server, upstream):
     assert not (await upstream.health()).ready
 
 
-async def test_an_unreachable_server_is_unavailable(ask, collect):
+async def test_an_unreachable_server_is_unavailable(open_upstream, ask, collect):
     """No connection is a failure after the retries, and start does not need one."""
-    engine = UpstreamEngine(
-        UpstreamOptions(retries=1, retry_pause_seconds=0), base_url="http://127.0.0.1:1/v1", model="m"
-    )
-    await engine.start()
+    engine = await open_upstream(url="http://127.0.0.1:1/v1", retries=1)
     with pytest.raises(Unavailable):
         await collect(engine, ask("Hi"))
-    await engine.close()
 
 
-async def test_what_the_model_cannot_is_refused_here(server, ask, collect, draw):
+async def test_what_the_model_cannot_is_refused_here(server, open_upstream, ask, collect, draw):
     """Pictures and tools for a model that takes none never leave."""
-    options = UpstreamOptions(images=False, tools=False)
-    engine = UpstreamEngine(options, base_url=server.url, model="m")
-    await engine.start()
+    engine = await open_upstream(images=False, tools=False)
     for prompt in (ask(draw()), ask("Hi", tools=(Tool("f", "", "{}"),))):
         with pytest.raises(InvalidArgument):
             await collect(engine, prompt)
-    await engine.close()
     assert server.bodies == []
-
-
-async def open_engine(server, *, kind=ServerKind.OPENAI, **options):
-    """A started engine of another kind; closed by whoever asked for it."""
-    settings = {"first_piece_seconds": 0.3, "idle_seconds": 0.3, "retries": 0, **options}
-    engine = UpstreamEngine(UpstreamOptions(**settings), base_url=server.url, model="big-vlm", kind=kind)
-    await engine.start()
-    return engine
 
 
 EVERYTHING = Sampling(max_tokens=5, seed=2**32 + 7, logprobs=True)
@@ -355,12 +366,11 @@ PAINT = Tool("paint", "Paints.", '{"type": "object"}')
         (ServerKind.OLLAMA, {"parallel": None}),
     ],
 )
-async def test_each_kind_of_server_is_told_what_it_needs(server, ask, collect, kind, told):
+async def test_each_kind_of_server_is_told_what_it_needs(server, open_upstream, ask, collect, kind, told):
     """Beyond the API's own fields every kind of server hears its own, and a plain one nothing else."""
-    engine = await open_engine(server, kind=kind)
+    engine = await open_upstream(kind=kind)
     server.answers = [FINE]
     await collect(engine, ask("Hi", tools=(PAINT,), reasoning_effort="high"), EVERYTHING)
-    await engine.close()
     (body,) = server.bodies
     plain = {
         "running counts": None,
@@ -383,25 +393,23 @@ async def test_each_kind_of_server_is_told_what_it_needs(server, ask, collect, k
 
 
 @pytest.mark.parametrize("kind", [ServerKind.OLLAMA, ServerKind.LMDEPLOY, ServerKind.LLAMA_SERVER])
-async def test_a_call_that_must_come_is_forced_where_the_server_would_not(server, ask, collect, kind):
+async def test_a_call_that_must_come_is_forced_where_the_server_would_not(server, open_upstream, ask, collect, kind):
     """Where `tool_choice` is not kept, the answer is held to a schema and read as the call that it is."""
-    engine = await open_engine(server, kind=kind)
+    engine = await open_upstream(kind=kind)
     server.answers = [[delta(content='{"tool_calls": [{"name": "paint", "arguments": {}}]}'), delta("stop"), DONE]]
     pieces = await collect(engine, ask("Do it.", tools=(PAINT,), tool_choice=ToolChoice(ToolMode.REQUIRED)))
-    await engine.close()
     (body,) = server.bodies
     assert ("tools" in body, body["response_format"]["type"]) == (False, "json_schema")
     assert [piece.call.name for piece in pieces if isinstance(piece, ToolCallPiece)] == ["paint"]
 
 
-async def test_running_counts_make_pieces_count_exactly(server, ask, collect):
+async def test_running_counts_make_pieces_count_exactly(server, open_upstream, ask, collect):
     """Where every chunk tells the tokens so far, a piece of several tokens counts as many."""
-    engine = await open_engine(server, kind=ServerKind.VLLM)
+    engine = await open_upstream(kind=ServerKind.VLLM)
     chunks = [delta(content="Hel") | {"usage": {"completion_tokens": 2}}]
     chunks += [delta("stop", content="lo") | {"usage": {"completion_tokens": 5}}, DONE]
     server.answers = [chunks]
     assert [piece.tokens for piece in (await collect(engine, ask("Hi")))[:-1]] == [2, 3]
-    await engine.close()
 
 
 async def test_the_first_picture_makes_the_routing_key(server, upstream, ask, collect, draw):
@@ -415,13 +423,12 @@ async def test_the_first_picture_makes_the_routing_key(server, upstream, ask, co
     assert len(keys[0]) == 32 and first.content_hash not in keys[0]
 
 
-async def test_the_routing_header_has_the_name_that_was_set(server, ask, collect, draw):
+async def test_the_routing_header_has_the_name_that_was_set(server, open_upstream, ask, collect, draw):
     """A router may want another header, or none."""
     for name, sent in (("x-user-id", True), ("", False)):
-        engine = await open_engine(server, routing_header=name)
+        engine = await open_upstream(routing_header=name)
         server.answers = [FINE]
         await collect(engine, ask(draw(2, 1)))
-        await engine.close()
         assert ("x-user-id" in server.headers[-1], "X-Session-ID" in server.headers[-1]) == (sent, False)
 
 
@@ -434,14 +441,10 @@ async def test_redirects_are_not_followed(server, upstream, ask, collect):
     assert len(server.bodies) == 3  # the first try and its retries, each to the configured address
 
 
-async def test_a_server_that_does_not_answer_is_left_alone(server, ask, collect):
+async def test_a_server_that_does_not_answer_is_left_alone(server, open_upstream, ask, collect):
     """After some failures in a row nothing is sent for a while; then one request tries, and all go on if it works."""
     now = [0.0]
-    options = UpstreamOptions(
-        first_piece_seconds=0.2, idle_seconds=0.2, retries=0, breaker_failures=2, breaker_seconds=10
-    )
-    engine = UpstreamEngine(options, base_url=server.url, model="m", monotonic=lambda: now[0])
-    await engine.start()
+    engine = await open_upstream(retries=0, breaker_failures=2, breaker_seconds=10, monotonic=lambda: now[0])
     server.answers = [["cut"], ["cut"], ["cut"], FINE, FINE]
     for _ in range(2):
         with pytest.raises(Unavailable):
@@ -458,15 +461,12 @@ async def test_a_server_that_does_not_answer_is_left_alone(server, ask, collect)
     now[0] = 20.0
     for _ in range(2):
         assert (await collect(engine, ask("Hi")))[0] == TextPiece("Hello")
-    await engine.close()
 
 
-async def test_only_one_request_tries_a_silent_server_again(server, ask, collect, until):
+async def test_only_one_request_tries_a_silent_server_again(server, open_upstream, ask, collect, until):
     """While the trial runs the others are refused; one that is given up makes room for the next."""
     now = [0.0]
-    options = UpstreamOptions(retries=0, breaker_failures=1, breaker_seconds=5)
-    engine = UpstreamEngine(options, base_url=server.url, model="m", monotonic=lambda: now[0])
-    await engine.start()
+    engine = await open_upstream(retries=0, breaker_failures=1, breaker_seconds=5, monotonic=lambda: now[0])
     server.answers = [["cut"], ["hang"], FINE]
     with pytest.raises(Unavailable):
         await collect(engine, ask("Hi"))
@@ -484,51 +484,44 @@ async def test_only_one_request_tries_a_silent_server_again(server, ask, collect
     with pytest.raises(asyncio.CancelledError):
         await trial
     assert (await collect(engine, ask("Hi")))[0] == TextPiece("Hello")
-    await engine.close()
 
 
 @pytest.mark.parametrize("status", [400, 429, 503])
-async def test_a_server_that_refuses_is_alive(server, ask, collect, status):
+async def test_a_server_that_refuses_is_alive(server, open_upstream, ask, collect, status):
     """Refusals, however many, do not make Vitrail leave the server alone."""
-    engine = await open_engine(server, breaker_failures=1)
+    engine = await open_upstream(retries=0, breaker_failures=1)
     server.answers = [*(web.Response(status=status) for _ in range(3)), FINE]
     for _ in range(3):
         with pytest.raises((Unavailable, RateLimited, InvalidArgument)):
             await collect(engine, ask("Hi"))
     assert (await collect(engine, ask("Hi")))[0] == TextPiece("Hello")
-    await engine.close()
 
 
-async def test_health_asks_what_the_kind_of_server_knows_of_itself(server):
+async def test_health_asks_what_the_kind_of_server_knows_of_itself(server, open_upstream):
     """vLLM lists its models even when its engine is dead; its health page tells."""
-    engine = await open_engine(server, kind=ServerKind.VLLM)
+    engine = await open_upstream(kind=ServerKind.VLLM)
     assert (await engine.health()).ready
     server.health_status = 503
     assert not (await engine.health()).ready
-    await engine.close()
 
 
 @pytest.mark.parametrize(("kind", "connections"), [(ServerKind.VLLM, 1), (ServerKind.LLAMA_SERVER, 3)])
-async def test_a_connection_is_used_again_where_the_server_keeps_it(server, ask, collect, kind, connections):
+async def test_a_connection_is_used_again_where_the_server_keeps_it(
+    server, open_upstream, ask, collect, kind, connections
+):
     """llama.cpp drops the connection of a stream without a word, so there it is given up by the request already."""
     server.answers = [FINE] * 3
-    engine = await open_engine(server, kind=kind)
-    try:
-        for _ in range(3):
-            await collect(engine, ask("Hi"))
-    finally:
-        await engine.close()
+    engine = await open_upstream(kind=kind)
+    for _ in range(3):
+        await collect(engine, ask("Hi"))
     assert len(set(server.peers)) == connections
     assert [headers.get("Connection") for headers in server.headers] == [None if connections == 1 else "close"] * 3
 
 
-async def test_an_answer_does_not_wait_for_a_stream_that_stays_open(server, ask, collect):
+async def test_an_answer_does_not_wait_for_a_stream_that_stays_open(server, open_upstream, ask, collect):
     """What comes after the last event is waited for a moment only."""
     server.answers = [[*FINE, "hang"]]
-    engine = await open_engine(server, kind=ServerKind.VLLM)
-    try:
-        async with asyncio.timeout(5):
-            assert TextPiece("Hello") in await collect(engine, ask("Hi"))
-            await server.left.wait()
-    finally:
-        await engine.close()
+    engine = await open_upstream(kind=ServerKind.VLLM)
+    async with asyncio.timeout(20):
+        assert TextPiece("Hello") in await collect(engine, ask("Hi"))
+        await server.left.wait()
