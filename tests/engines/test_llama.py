@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
 import os
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.waiting import comes_within_a_second
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
 from vitrail.engines.base import Prompt, PromptMessage, ReasoningPiece, TextPiece
@@ -231,7 +231,7 @@ async def test_m07_partial_characters_are_held_back(llama, ask, collect):
         piece.text.encode("utf-8")
 
 
-async def test_m03_leaving_frees_the_native_slot(llama, ask_for_long, until):
+async def test_m03_leaving_frees_the_native_slot(llama, ask_for_long):
     """M03 a client that leaves mid-stream ends the native generation within a second."""
 
     async def are_slots_free():
@@ -241,8 +241,7 @@ async def test_m03_leaving_frees_the_native_slot(llama, ask_for_long, until):
     await anext(stream)
     assert not await are_slots_free()
     await stream.aclose()
-    async with asyncio.timeout(1):
-        await until(are_slots_free)
+    assert await comes_within_a_second(are_slots_free)
 
 
 async def test_fingerprint_changes_with_what_changes_answers(tiny_vlm, llama_options, llama):

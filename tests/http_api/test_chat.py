@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from tests.fixtures.waiting import comes_within_a_second
 from vitrail.domain.chat import ToolCall
 from vitrail.domain.completion import FinishReason
 from vitrail.domain.errors import Unavailable
@@ -193,8 +194,7 @@ async def test_m02_a_client_that_leaves_while_the_engine_thinks_cancels_it(surfa
         )
         await surface.engine.waits.wait()
         writer.close()
-        async with asyncio.timeout(1):
-            await surface.engine.ended.wait()
+        assert await comes_within_a_second(surface.engine.ended.is_set)
     assert surface.observed == [("/v1/chat/completions", 499)]
 
 
