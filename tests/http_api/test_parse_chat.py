@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vitrail.domain.chat import ChatRequest, ImagePart, JsonFormat, Role, TextPart, ToolChoice, ToolMode
@@ -209,7 +209,6 @@ MESSAGES = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(NAMES, VALUES, max_size=4), MESSAGES)
 def test_random_json_gives_a_request_or_a_failure(fields, messages):
     """No JSON value in any place makes the parser raise anything but a Failure."""
@@ -220,7 +219,6 @@ def test_random_json_gives_a_request_or_a_failure(fields, messages):
         assert failure.sentence
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]":,01en\\u"d8', max_size=40).map(str.encode))
 def test_random_bytes_give_a_failure(body):
     """No bytes make the parser raise anything but a Failure."""

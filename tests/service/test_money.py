@@ -184,9 +184,7 @@ def test_money_neither_appears_nor_vanishes(database_url: str, tmp_path: Path) -
     try:
         run_state_machine_as_test(
             machine,
-            settings=settings(
-                max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-            ),
+            settings=settings(max_examples=12, stateful_step_count=20, suppress_health_check=list(HealthCheck)),
         )
     finally:
         for database in opened:

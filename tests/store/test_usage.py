@@ -261,7 +261,7 @@ def test_numbers_of_one_bucket_are_those_of_its_completions(filled: Filled) -> N
 
 
 @example(unit=TimeUnit.MINUTE, zone="Asia/Kathmandu", by=())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     unit=st.sampled_from([u for u in TimeUnit if u not in (TimeUnit.SECOND, TimeUnit.MINUTE)]),
     zone=st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe"]),

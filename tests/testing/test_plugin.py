@@ -10,12 +10,15 @@ import sys
 from pathlib import Path
 
 import anthropic
+import httpcore2
 import openai
 import pytest
 from PIL import Image
 
 pytest_plugins = ["pytester"]
-CLIENTS = (openai, anthropic)  # imported once here, not in every run of pytest in this process
+# Imported once here, not in every run of pytest in this process, which forgets what it imported first: httpx2 would go
+# on with the exceptions of an httpcore2 that is gone.
+CLIENTS = (openai, anthropic, httpcore2)
 
 PROGRAM = """
     import openai
