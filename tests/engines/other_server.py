@@ -17,6 +17,7 @@ class OtherServer:
         self.headers = []
         self.peers = []
         self.health_status = 200
+        self.health_text = None
         self.left = asyncio.Event()
         app = web.Application(client_max_size=1 << 26)
         app.router.add_post("/v1/chat/completions", self._chat)
@@ -37,7 +38,7 @@ class OtherServer:
         return web.json_response({"data": []})
 
     async def _health(self, request):
-        return web.Response(status=self.health_status)
+        return web.Response(status=self.health_status, text=self.health_text)
 
     async def _chat(self, request):
         self.bodies.append(await request.json())

@@ -150,10 +150,22 @@ async def test_a_cut_answer_says_so(fragment, text):
     assert pieces[-1].reason is FinishReason.LENGTH
 
 
-async def test_an_answer_that_is_no_json_is_a_failure():
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Sure! I will call weather.",
+        "[1]",
+        '{"tool_calls": [{"name": "weather", "parameters": {}}]}',
+        '{"tool_calls": {}, "name": "weather"}',
+        '{"name": "weather", "arguments": {}}',
+        "[" * 100_000,
+    ],
+    ids=["prose", "list", "parameters", "no calls", "bare call", "deep"],
+)
+async def test_an_answer_outside_the_schema_is_a_failure(answer):
     """A server that does not keep to the schema is unavailable for this."""
     with pytest.raises(Unavailable):
-        await read("Sure! I will call weather.")
+        await read(answer)
 
 
 async def test_reasoning_passes():

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from vitrail.domain.errors import Unavailable
-from vitrail.engines.llama.supervisor import RestartPauses, Supervisor
+from vitrail.engines.llama.supervisor import RestartPauses, Supervisor, Watchdog
 
 PAUSES = RestartPauses(first_seconds=1.0, longest_seconds=5.0, stable_seconds=60.0)
 
@@ -117,3 +117,25 @@ async def test_only_the_current_child_is_killed(until):
     supervisor.kill(old, reason="hung, said late")
     assert supervisor.child is new and not new._dead.is_set()
     await supervisor.close()
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_closing_while_the_child_dies_ends(turns):
+    """However far the watch has come with the death, closing is not taken for the end of the probe."""
+    child, other = PlayedChild(0), PlayedChild(1)
+    play = Play(child, other)
+
+    async def probe():
+        await asyncio.Event().wait()
+
+    watchdog = Watchdog(probe, pause_seconds=0.0)
+    supervisor = Supervisor(play.spawn, PAUSES, watchdog=watchdog, sleep=lambda _: asyncio.Event().wait())
+    await supervisor.start()
+    await asyncio.sleep(0.01)
+    child.kill()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    closing = asyncio.create_task(supervisor.close())
+    ended, _ = await asyncio.wait((closing,), timeout=20)
+    closing.cancel()
+    assert ended and play.outcomes == [other]

@@ -218,6 +218,8 @@ async def test_m07_bytes_cut_anywhere_make_whole_text(server, upstream, ask, col
     [
         (400, {"error": {"message": f"maximum context length is 4096 tokens {INSIDE}"}}, ContextTooLong),
         (400, {"error": {"message": INSIDE, "type": "exceed_context_size_error"}}, ContextTooLong),
+        (400, {"message": f"Multimodal prompt is too long after expanding multimodal tokens {INSIDE}"}, ContextTooLong),
+        (400, {"message": f"Input length (9 tokens) exceeds the maximum allowed length {INSIDE}"}, ContextTooLong),
         (400, {"object": "error", "message": f"bad image {INSIDE}", "code": 400}, InvalidArgument),
         (422, {"detail": [INSIDE]}, InvalidArgument),
         (400, INSIDE, InvalidArgument),
@@ -236,6 +238,43 @@ async def test_m06_errors_are_translated_and_never_leaked(server, upstream, ask,
         await collect(upstream, ask("Hi"))
     assert type(caught.value) is failure
     assert INSIDE not in str(caught.value) and SECRET not in str(caught.value) and "big-vlm" not in str(caught.value)
+
+
+async def test_m06_an_error_that_comes_in_parts_is_read_whole(server, upstream, ask, collect):
+    """M06 an error's words may come after the first packet of its body."""
+    body = json.dumps({"error": {"padding": "x" * 4000, "message": "maximum context length is 4096 tokens"}}).encode()
+
+    async def parts():
+        for at in range(0, len(body), 1000):
+            yield body[at : at + 1000]
+            await asyncio.sleep(0.01)
+
+    server.answers = [web.Response(status=400, body=parts(), content_type="application/json")]
+    with pytest.raises(ContextTooLong):
+        await collect(upstream, ask("Hi"))
+
+
+@pytest.mark.parametrize("kind", [ServerKind.OPENAI, ServerKind.VLLM])
+async def test_m06_deeply_nested_json_is_a_failure(server, open_upstream, ask, collect, kind):
+    """M06 neither an event nor an error body nested beyond reading is a fault of our own."""
+    deep = b"[" * 100_000
+    engine = await open_upstream(kind=kind, retries=0)
+    server.answers = [
+        [b"data: " + deep + b"\n\n"],
+        web.Response(status=503, body=deep, content_type="application/json"),
+    ]
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await collect(engine, ask("Hi"))
+
+
+async def test_a_call_that_was_cut_is_none(server, upstream, ask, collect):
+    """Half a call at the end of the budget is left out, and the answer says that it was cut."""
+    half = {"index": 0, "id": "a", "function": {"name": "paint", "arguments": '{"colour": "dark gre'}}
+    server.answers = [[delta(tool_calls=[half]), delta("length"), usage(prompt_tokens=3, completion_tokens=5), DONE]]
+    assert await collect(upstream, ask("Hi", tools=(PAINT,))) == [
+        FinishPiece(FinishReason.LENGTH, 5, 0, engine_prompt_tokens=3)
+    ]
 
 
 async def test_m06_an_error_answered_as_success_is_one(server, upstream, ask, collect):
@@ -500,6 +539,8 @@ async def test_a_server_that_refuses_is_alive(server, open_upstream, ask, collec
 async def test_health_asks_what_the_kind_of_server_knows_of_itself(server, open_upstream):
     """vLLM lists its models even when its engine is dead; its health page tells."""
     engine = await open_upstream(kind=ServerKind.VLLM)
+    assert (await engine.health()).ready
+    server.health_text = "All servers healthy"  # as a router before several has it
     assert (await engine.health()).ready
     server.health_status = 503
     assert not (await engine.health()).ready

@@ -104,8 +104,8 @@ def _finish(
 ) -> Sequence[Piece]:
     """Return what is left to say: held-back text, calls or a reply in JSON, and the finish."""
     try:
-        answer = json.loads(reader.whole, strict=False)
-    except ValueError as error:
+        answer = _read_answer(reader.whole)
+    except (ValueError, RecursionError) as error:
         if finish.reason is not FinishReason.LENGTH:
             raise Unavailable from error
         held = stop.flush()
@@ -122,6 +122,21 @@ def _finish(
         )
     text = json.dumps(answer["reply"], ensure_ascii=False) if is_json_reply else stop.flush()
     return (TextPiece(text, waiting), finish) if text else (finish,)
+
+
+def _read_answer(whole: str) -> Json:
+    """Return a forced answer; raises ValueError for one of another shape, as servers without grammars let through."""
+    answer = json.loads(whole, strict=False)
+    if isinstance(answer, dict):
+        calls = answer.get("tool_calls")
+        is_called = isinstance(calls, list) and all(_is_call(call) for call in calls)
+        if is_called if calls else "reply" in answer:
+            return answer
+    raise ValueError("neither calls nor a reply")
+
+
+def _is_call(call: object) -> bool:
+    return isinstance(call, dict) and isinstance(call.get("name"), str) and "arguments" in call
 
 
 def _must_call(prompt: Prompt) -> bool:

@@ -26,7 +26,7 @@ from vitrail.engines.sse import EventSplitter
 
 JSON_HEADERS = {"Content-Type": "application/json"}
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-UNEXPECTED_SHAPE = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+UNEXPECTED_SHAPE = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
 ERROR_BODY_LIMIT_BYTES = 64 << 10
 RETRY_AFTER_SECONDS = 1.0
 KEPT_SECONDS = 2.0  # llama.cpp and uvicorn close idle connections after 5 s, and a request might meet that
@@ -95,6 +95,13 @@ class OpenAIClient:
                     answer = await response.read()
                     return msgspec.json.decode(answer) if answer else None
 
+    async def check(self, path: str) -> None:
+        """Return if a page answers 200, whatever it says; raises the Failure that fits."""
+        with self._translated():
+            async with asyncio.timeout(self._patience.call_seconds):
+                async with self._session.get(self._base_url + path, allow_redirects=False) as response:
+                    await self._refuse_error(response)
+
     async def post_bounded(self, path: str, body: object, *, seconds: float, limit_bytes: int) -> bytes:
         """Return the whole answer of a long call; raises Unavailable for one over `limit_bytes`, or Stalled.
 
@@ -162,7 +169,7 @@ class OpenAIClient:
             try:
                 await self._refuse_error(response)
                 if response.content_type == "application/json":
-                    raise _parse_error(await response.content.read(ERROR_BODY_LIMIT_BYTES), status=500)
+                    raise _parse_error(await _read_error(response.content), status=500)
                 if response.content_type != "text/event-stream":
                     raise ValueError("not an event stream")
             except BaseException:
@@ -173,7 +180,7 @@ class OpenAIClient:
     async def _refuse_error(self, response: aiohttp.ClientResponse) -> None:
         """Raise the failure that an error status stands for."""
         if response.status != 200:
-            body = await response.content.read(ERROR_BODY_LIMIT_BYTES)
+            body = await _read_error(response.content)
             self._log.warning("engine refused a request", status=response.status)
             raise _parse_error(body, status=response.status, retry_after=response.headers.get("Retry-After"))
 
@@ -222,10 +229,20 @@ def _parse_event(event: bytes) -> Json:
     return dict(chunk)
 
 
+async def _read_error(content: aiohttp.StreamReader) -> bytes:
+    """Return an error's body in however many parts it comes, as far as the limit."""
+    body = bytearray()
+    async for part in content.iter_any():
+        body += part
+        if len(body) >= ERROR_BODY_LIMIT_BYTES:
+            break
+    return bytes(body[:ERROR_BODY_LIMIT_BYTES])
+
+
 def _parse_error(body: bytes, *, status: int, retry_after: str | None = None) -> Failure:
     """Return the failure that a whole error body stands for, whatever its shape."""
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         document = None
     return parse_failure(document, status=status, retry_after=retry_after)

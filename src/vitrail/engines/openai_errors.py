@@ -9,7 +9,11 @@ from vitrail.domain.errors import ContextTooLong, Failure, InvalidArgument, Rate
 DEFAULT_RETRY_AFTER_SECONDS = 1.0
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
-TOO_LONG = re.compile(r"exceed_context_size|context_length|context (size|length|window)|maximum (model|context)", re.I)
+TOO_LONG = re.compile(
+    r"exceed_context_size|context_length|context (size|length|window)|maximum (model|context)"
+    r"|too long after expanding|input length.{0,40}exceeds",  # SGLang, of pictures and of text
+    re.I,
+)
 BAD_ANSWER = re.compile(r"failed to parse output", re.I)  # LMDeploy, of what its model said
 BAD_SCHEMA = re.compile(r"schema|grammar|response_format|structured", re.I)
 BAD_TOOLS = re.compile(r"tool|function", re.I)

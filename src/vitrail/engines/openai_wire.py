@@ -166,6 +166,8 @@ class ChunkParser:
     def finish(self) -> Iterator[Piece]:
         """Yield a call that is still open, then the finish piece; `is_finished` must hold."""
         assert self._finish_reason is not None
+        if self._finish_reason is FinishReason.LENGTH and self._open_call is not None and not self._open_call.is_whole:
+            self._open_call = None  # cut by `max_tokens`: no call
         yield from self._close_call()
         total = self._usage.get("completion_tokens")
         reasoning = _reasoning_count(self._usage, seen=self._reasoned)
@@ -251,6 +253,15 @@ class _OpenCall:
     names: list[str] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
     tokens: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the arguments are JSON."""
+        try:
+            msgspec.json.decode("".join(self.arguments))
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            return False
+        return True
 
     def goes_on(self, index: int, id: str) -> bool:
         """Tell whether a fragment is of this call; some servers give every call the same index."""

@@ -103,7 +103,7 @@ class UpstreamEngine:
             return Health(ready=False, detail=f"{self._base_url}: it has not answered; left alone for a while")
         try:
             if self._dialect.health_path is not None and self._root is not None:
-                await self._root.call("GET", self._dialect.health_path)
+                await self._root.check(self._dialect.health_path)  # a router's page is plain text
             await self._open_client().call("GET", "/models")
         except Failure as failure:
             return Health(ready=False, detail=f"{self._base_url}: {type(failure).__name__}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -72,8 +71,7 @@ class Supervisor:
         """End the child for good."""
         if self._watch is not None:
             self._watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watch
+            await asyncio.wait((self._watch,))
             self._watch = None
         if self.child is not None:
             child, self.child = self.child, None
@@ -104,9 +102,8 @@ class Supervisor:
             return await child.wait()
         finally:
             probing.cancel()
-            with suppress(asyncio.CancelledError):
-                await probing
             self.is_silent = False
+            await asyncio.wait((probing,))  # unlike awaiting it, this lets a cancellation of our own through
 
     async def _probe(self, child: Child) -> None:
         if self._watchdog is None:
