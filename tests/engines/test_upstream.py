@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from tests.engines.other_server import DONE, FINE, delta, usage
+from tests.fixtures.waiting import comes_within_a_second
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolCall, ToolChoice, ToolMode
 from vitrail.domain.completion import FinishReason, TokenLogprob
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, RateLimited, Unavailable
@@ -360,8 +361,7 @@ async def test_m03_closing_drops_the_connection(server, upstream, ask):
     stream = upstream.generate(ask("Hi"), Sampling())
     await anext(stream)
     await stream.aclose()
-    async with asyncio.timeout(20):
-        await server.left.wait()
+    assert await comes_within_a_second(server.left.is_set)
 
 
 async def test_health_follows_the_other_server(server, upstream):
@@ -563,6 +563,6 @@ async def test_an_answer_does_not_wait_for_a_stream_that_stays_open(server, open
     """What comes after the last event is waited for a moment only."""
     server.answers = [[*FINE, "hang"]]
     engine = await open_upstream(kind=ServerKind.VLLM)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(5):
         assert TextPiece("Hello") in await collect(engine, ask("Hi"))
         await server.left.wait()

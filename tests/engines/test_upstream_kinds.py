@@ -201,7 +201,7 @@ async def test_seeds_fit_into_64_bits(server, engine_of, ask, collect, kind):
 async def test_lmdeploy_is_cut_at_stop_sequences_here(server, engine_of, ask, collect):
     """LMDeploy stops only at a token that holds a sequence: it is not told, cut here, and left at once."""
     server.answers = [[delta(content="One"), delta(content=" E"), delta(content="ND two"), "hang"]]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(5):
         pieces = await collect(await engine_of(ServerKind.LMDEPLOY), ask("Count."), Sampling(stop=("END",)))
         await server.left.wait()
     assert "stop" not in server.bodies[0]

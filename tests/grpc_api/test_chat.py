@@ -76,7 +76,7 @@ async def test_a_client_that_leaves_a_stream_ends_the_generation(rpc, request_of
         stream = chat_pb2_grpc.ChatStub(channel).GetCompletionChunk(request_of(), metadata=rpc.metadata)
         assert (await stream.read()).outputs[0].delta.content == "Hello"
         stream.cancel()
-    await asyncio.wait_for(rpc.surface.engine.ended.wait(), 30)
+    await asyncio.wait_for(rpc.surface.engine.ended.wait(), 5)
     await _until(lambda: "cancelled" in _metrics(rpc))
     left = ("/xai_api.Chat/GetCompletionChunk", grpc.StatusCode.CANCELLED.value[0])
     await _until(lambda: left in rpc.surface.observed)
@@ -88,7 +88,7 @@ async def test_a_client_that_leaves_a_whole_answer_ends_the_generation(rpc):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await rpc.ask("Hi there", client=rpc.client(timeout=0.3)).sample()
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    await asyncio.wait_for(rpc.surface.engine.ended.wait(), 30)
+    await asyncio.wait_for(rpc.surface.engine.ended.wait(), 5)
     await _until(lambda: "cancelled" in _metrics(rpc))
 
 
@@ -123,6 +123,6 @@ def _metrics(rpc) -> str:
 
 
 async def _until(holds) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(5):
         while not holds():  # noqa: ASYNC110 - what is waited for is on the other side of a connection
             await asyncio.sleep(0.01)

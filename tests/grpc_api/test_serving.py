@@ -124,7 +124,7 @@ async def test_a_stop_lets_running_answers_end(rpc, request_of):
         goes_on.set()
         rest = [(await stream.read()).outputs[0].delta.content for _ in range(2)]
         assert rest == [" world", ""] and await stream.code() is grpc.StatusCode.OK
-        await asyncio.wait_for(stopping, 30)
+        await asyncio.wait_for(stopping, 5)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             chat = rpc.sdk.chat.create("fake-vision-1", messages=[user("Hi")])
             await chat.sample()
@@ -139,8 +139,8 @@ async def test_a_stop_cuts_what_does_not_end(rpc, request_of, hurry):
         stream = chat_pb2_grpc.ChatStub(channel).GetCompletionChunk(request_of(), metadata=rpc.metadata)
         await stream.read()
         stopping = rpc.running.stop(drain_seconds=60 if hurry else 0.05, hurry=lambda: hurry)
-        await asyncio.wait_for(stopping, 30)
-        await asyncio.wait_for(rpc.surface.engine.ended.wait(), 30)
+        await asyncio.wait_for(stopping, 5)
+        await asyncio.wait_for(rpc.surface.engine.ended.wait(), 5)
         assert await stream.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
@@ -150,5 +150,5 @@ async def test_a_client_that_does_not_read_is_cut_off(open_rpc, request_of):
     rpc.surface.engine.script = [TextPiece("x" * 1_000_000)] * 40
     async with rpc.channel() as channel:
         stream = chat_pb2_grpc.ChatStub(channel).GetCompletionChunk(request_of(), metadata=rpc.metadata)
-        await asyncio.wait_for(rpc.surface.engine.ended.wait(), 30)
+        await asyncio.wait_for(rpc.surface.engine.ended.wait(), 10)
         stream.cancel()

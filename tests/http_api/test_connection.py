@@ -20,7 +20,7 @@ async def test_m18_headers_that_do_not_come_are_timed_out(open_surface, sent):
     async with open_surface(header_seconds=0.05).serve() as address:
         reader, writer = await connect(address)
         writer.write(sent)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             assert (await reader.read()).startswith(b"HTTP/1.1 408")
         writer.close()
 
@@ -32,7 +32,7 @@ async def test_m18_headers_after_a_first_request_have_a_deadline_too(open_surfac
         writer.write(START + b"\r\n")
         await reader.readuntil(b"}")
         writer.write(START)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             assert (await reader.read()).startswith(b"HTTP/1.1 408")
         writer.close()
 
@@ -42,7 +42,7 @@ async def test_headers_without_end_are_refused(open_surface):
     async with open_surface(header_bytes=1000).serve() as address:
         reader, writer = await connect(address)
         writer.write(START + b"x: " + b"a" * 2000)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             assert (await reader.read()).startswith(b"HTTP/1.1 431")
         writer.close()
 
@@ -59,7 +59,7 @@ async def test_a_body_may_take_longer_than_the_headers(open_surface):
         )
         await asyncio.sleep(0.8)
         writer.write(body)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         writer.close()
 

@@ -185,7 +185,7 @@ async def test_m03_a_client_that_leaves_ends_the_generation(surface, maker, sett
         await maker.asked.wait()
         writer.close()
         await writer.wait_closed()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(5):
             await maker.left.wait()
         assert await reader.read() == b""
     assert await settled(surface) == []

@@ -167,7 +167,7 @@ async def test_m21_a_client_that_does_not_read_loses_its_stream(open_surface):
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
             b"authorization: Bearer %s\r\ncontent-length: %d\r\n\r\n%s" % (surface.secret.encode(), len(body), body)
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(10):
             await surface.engine.ended.wait()
             with suppress(ConnectionResetError):
                 assert not (await reader.read()).endswith(b"[DONE]\n\n")

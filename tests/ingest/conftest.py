@@ -13,9 +13,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import settings
 from PIL import Image
 
 from vitrail.domain.pictures import Detail, ImageReference
+
+# The same examples every time.
+settings.register_profile("ingest", settings.get_profile("vitrail"), derandomize=True)
+settings.load_profile("ingest")
 
 WHERE = "messages[0].content[1].image_url.url"
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -97,8 +97,8 @@ def children() -> list[int]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait, at most thirty seconds, until something outside this process is so."""
-    async with asyncio.timeout(30):
+    """Wait, at most ten seconds, until something outside this process is so."""
+    async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - another process makes it true
             await asyncio.sleep(0.02)
 

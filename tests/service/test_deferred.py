@@ -162,8 +162,8 @@ async def desk(open_desk: Callable[..., Desk]) -> Desk:
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something holds in the database, for thirty seconds at most."""
-    async with asyncio.timeout(30):
+    """Wait until something holds in the database, for five seconds at most."""
+    async with asyncio.timeout(5):
         while not await holds():  # noqa: ASYNC110 - nobody tells when a row changes
             await asyncio.sleep(0.01)
 
