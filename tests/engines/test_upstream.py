@@ -285,6 +285,12 @@ async def test_m06_an_error_answered_as_success_is_one(server, upstream, ask, co
         await collect(upstream, ask("Hi"))
 
 
+async def test_a_chunk_whose_error_is_null_has_none(server, upstream, ask, collect):
+    """Some servers write every field of a chunk, and the error is null where there is none."""
+    server.answers = [[delta(content="Hello") | {"error": None}, delta("stop"), DONE]]
+    assert (await collect(upstream, ask("Hi")))[0] == TextPiece("Hello")
+
+
 @pytest.mark.parametrize(("status", "failure"), [(429, RateLimited), (503, Unavailable)])
 async def test_m24_retry_after_is_passed_on(server, upstream, ask, collect, status, failure, slept):
     """M24 a long Retry-After goes to the client instead of being waited for here."""

@@ -224,7 +224,7 @@ async def _read_end(content: aiohttp.StreamReader) -> None:
 def _parse_event(event: bytes) -> Json:
     """Return the chunk in an event; raises the failure that an error event stands for."""
     chunk = msgspec.json.decode(event.decode("utf-8", "replace"))
-    if "error" in chunk:
+    if chunk.get("error") is not None:
         raise parse_failure(chunk, status=500)
     return dict(chunk)
 
