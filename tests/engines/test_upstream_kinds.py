@@ -325,3 +325,25 @@ async def test_only_vllm_is_asked_for_longer_pieces(server, engine_of, ask, coll
     server.answers = [FINE]
     await collect(await engine_of(kind), ask("Hi", tools=tools, is_read_whole=is_read_whole))
     assert ("stream_interval" in server.bodies[0]) is (kind is ServerKind.VLLM and is_read_whole and not tools)
+
+
+@pytest.mark.parametrize(
+    ("options", "sampling"),
+    [({"reasoning_effort": "low"}, Sampling()), ({}, Sampling(logprobs=True))],
+    ids=["reasoning", "logprobs"],
+)
+async def test_no_longer_pieces_where_each_token_has_its_place(server, engine_of, ask, collect, options, sampling):
+    """Thoughts are told from the answer, and log probabilities belong to their text, token by token."""
+    server.answers = [FINE]
+    await collect(await engine_of(ServerKind.VLLM), ask("Hi", is_read_whole=True, **options), sampling)
+    assert "stream_interval" not in server.bodies[0]
+
+
+async def test_vllm_is_believed_its_counts_rather_than_its_reason(server, engine_of, ask, collect):
+    """vLLM ends a call that `max_tokens` cut with `tool_calls`, and may have closed its JSON."""
+    call = {"index": 0, "id": "a", "function": {"name": "paint", "arguments": '{"colour": "dark gre"}'}}
+    server.answers = [
+        [delta(tool_calls=[call]), delta("tool_calls"), usage(prompt_tokens=3, completion_tokens=5), DONE]
+    ]
+    pieces = await collect(await engine_of(ServerKind.VLLM), ask("Hi", tools=(PAINT,)), Sampling(max_tokens=5))
+    assert pieces == [FinishPiece(FinishReason.LENGTH, 5, 0, engine_prompt_tokens=3)]

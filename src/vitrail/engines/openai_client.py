@@ -128,14 +128,20 @@ class OpenAIClient:
         return bytes(answer)
 
     async def stream_chat(
-        self, path: str, body: bytes, *, top_logprobs: int = 0, headers: Mapping[str, str] = NO_HEADERS
+        self,
+        path: str,
+        body: bytes,
+        *,
+        top_logprobs: int = 0,
+        max_tokens: int | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of the answer to a rendered `body`; closing the generator early drops the connection.
 
         Raises Stalled when nothing came for too long, Unreachable for a connection that failed or an answer that makes
         no sense, Unavailable, RateLimited, InvalidArgument or ContextTooLong. Redirects are not followed.
         """
-        parser = ChunkParser(top_logprobs=top_logprobs)
+        parser = ChunkParser(top_logprobs=top_logprobs, max_tokens=max_tokens)
         with self._translated():
             response = await self._open_stream(path, body, headers)
             try:

@@ -147,7 +147,11 @@ class UpstreamEngine:
             try:
                 with self._breaker.passage():
                     stream = self._open_client().stream_chat(
-                        "/chat/completions", body, top_logprobs=sampling.top_logprobs, headers=headers
+                        "/chat/completions",
+                        body,
+                        top_logprobs=sampling.top_logprobs,
+                        max_tokens=sampling.max_tokens,
+                        headers=headers,
                     )
                     async with aclosing(stream) as pieces:
                         async for piece in pieces:
