@@ -113,7 +113,8 @@ async def test_sends_everything_of_the_prompt(server, upstream, collect, draw):
         logprobs=True,
         top_logprobs=2,
     )
-    server.answers = [FINE]
+    looks = {"index": 0, "id": "c2", "function": {"name": "look", "arguments": "{}"}}
+    server.answers = [[delta(tool_calls=[looks]), delta("tool_calls"), DONE]]
     await collect(upstream, prompt, sampling)
     (body,) = server.bodies
     image = body["messages"][1]["content"].pop(0)

@@ -183,7 +183,7 @@ async def test_calls_or_json_of_a_schema_are_held_to_one_schema(server, engine_o
 async def test_json_alone_and_calls_alone_go_to_sglang_as_they_are(server, engine_of, ask, collect):
     """Where only one of both is wanted, SGLang's own ways are used."""
     engine = await engine_of(ServerKind.SGLANG)
-    server.answers = [FINE, FINE]
+    server.answers = [[OLLAMA_CALLS[0], delta("tool_calls"), DONE], FINE]
     await collect(engine, ask("Do it.", tools=(PAINT,), tool_choice=ToolChoice(ToolMode.REQUIRED)))
     await collect(engine, ask("Do it.", response_format=THING))
     assert server.bodies[0]["tool_choice"] == "required"

@@ -19,6 +19,7 @@ from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Failure, InvalidArgument, RateLimited, Unavailable
 from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token, ToolCallPiece
 from vitrail.engines.breaker import Breaker, Clock
+from vitrail.engines.due_calls import keep_due_call, must_call
 from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
 from vitrail.engines.openai_client import OpenAIClient, Patience, Stalled
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
@@ -130,6 +131,8 @@ class UpstreamEngine:
             pieces = cut_at_stop(self._generate(prompt, sampling), sampling.stop)
         else:
             pieces = self._generate(prompt, sampling)
+        if must_call(prompt):
+            pieces = keep_due_call(pieces, prompt)
         has_called = False
         async with aclosing(pieces):
             async for piece in pieces:

@@ -15,6 +15,7 @@ from vitrail.domain.chat import Sampling, ToolMode
 from vitrail.domain.completion import TokenLogprob
 from vitrail.domain.errors import InvalidArgument
 from vitrail.engines.base import FinishPiece, Piece, Prompt, TextPiece
+from vitrail.engines.due_calls import must_call
 from vitrail.engines.openai_wire import Json
 from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.vocabulary import read_token
@@ -109,9 +110,8 @@ def refuse(sampling: Sampling, dialect: Dialect) -> None:
 def must_force(prompt: Prompt, dialect: Dialect) -> bool:
     """Return whether calls come from this kind of server only if the answer is held to a schema of calls."""
     choice = prompt.tool_choice
-    must_call = choice is not None and (choice.mode is ToolMode.REQUIRED or choice.name is not None)
     may_be_json = prompt.response_format is not None and (choice is None or choice.mode is not ToolMode.NONE)
-    is_kept = (dialect.keeps_tool_choice or not must_call) and (dialect.calls_beside_schema or not may_be_json)
+    is_kept = (dialect.keeps_tool_choice or not must_call(prompt)) and (dialect.calls_beside_schema or not may_be_json)
     return bool(prompt.tools) and not is_kept
 
 
