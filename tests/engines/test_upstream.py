@@ -15,6 +15,7 @@ from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, Tool
 from vitrail.domain.completion import FinishReason, TokenLogprob
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, RateLimited, Unavailable
 from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, ReasoningPiece, TextPiece, ToolCallPiece
+from vitrail.engines.openai_errors import KeyRefused, NotServed
 from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.upstream import UpstreamEngine, UpstreamOptions
 
@@ -41,6 +42,7 @@ async def open_upstream(server, slept):
             UpstreamOptions(**options),
             base_url=url,
             model="big-vlm",
+            name="our-vlm",
             key=SECRET,
             kind=kind,
             sleep=sleep,
@@ -225,9 +227,9 @@ async def test_m07_bytes_cut_anywhere_make_whole_text(server, upstream, ask, col
         (400, {"object": "error", "message": f"bad image {INSIDE}", "code": 400}, InvalidArgument),
         (422, {"detail": [INSIDE]}, InvalidArgument),
         (400, INSIDE, InvalidArgument),
-        (401, {"error": {"message": f"wrong key {SECRET}"}}, Unavailable),
-        (403, {"error": INSIDE}, Unavailable),
-        (404, {"error": {"message": "no model big-vlm"}}, Unavailable),
+        (401, {"error": {"message": f"wrong key {SECRET}"}}, KeyRefused),
+        (403, {"error": INSIDE}, KeyRefused),
+        (404, {"error": {"message": "no model big-vlm"}}, NotServed),
         (500, {"error": {"message": INSIDE, "code": 400, "type": "x"}}, InvalidArgument),
         (500, {"error": {"message": INSIDE}}, Unavailable),
         (302, {}, Unavailable),

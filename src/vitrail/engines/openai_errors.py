@@ -25,6 +25,14 @@ BAD_PICTURE = re.compile(r"image|multimodal|mmproj|vision", re.I)
 BAD_ROLES = re.compile(r"role|template|conversation", re.I)
 
 
+class KeyRefused(Unavailable):
+    """The service is currently unavailable."""
+
+
+class NotServed(Unavailable):
+    """The service is currently unavailable."""
+
+
 def parse_failure(document: object, *, status: int, retry_after: str | None = None) -> Failure:
     """Return the failure for an error `document` (any JSON); a code inside it wins over the HTTP status."""
     status, said = _read(document, status)
@@ -35,7 +43,11 @@ def parse_failure(document: object, *, status: int, retry_after: str | None = No
             return _parse_refusal(said)
         case 500 if TOO_LONG.search(said):  # some servers find out where they count no refusal as one
             return _parse_refusal(said)
-        case _:  # ours to mend: wrong key or model at the other side, or trouble there
+        case 401 | 403:  # of our key, which is none of the client's
+            return KeyRefused(retry_after_seconds=parse_retry_after(retry_after))
+        case 404:  # neither such a model, nor such a route
+            return NotServed(retry_after_seconds=parse_retry_after(retry_after))
+        case _:
             return Unavailable(retry_after_seconds=parse_retry_after(retry_after))
 
 

@@ -47,6 +47,7 @@ class Dialect:
     switches_thinking: bool = False  # the chat template takes `enable_thinking`
     thinks_before_json: bool = True  # else JSON of a schema begins at once and would be taken for the thought
     health_path: str | None = None
+    lists_all_models: bool = False  # and refuses every other name
     sends_longer_pieces: bool = False  # at the request's own `stream_interval`, in tokens
     reuses_streams: bool = False  # the connection of a stream that ended takes the next request; llama.cpp drops it
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -61,6 +62,7 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
             calls_beside_schema=False,  # the schema wins, and no call can come
             switches_thinking=True,
             health_path="/health",
+            lists_all_models=True,
             sends_longer_pieces=True,
             reuses_streams=True,
         ),
@@ -91,6 +93,7 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
             switches_thinking=True,
             thinks_before_json=False,
             health_path="/health",
+            lists_all_models=True,
         ),
         ServerKind.OLLAMA: Dialect(
             keeps_tool_choice=False, calls_beside_schema=False, takes_parallel_calls=False, seed_limit=SIGNED_SEEDS
