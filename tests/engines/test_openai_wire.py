@@ -108,8 +108,9 @@ def test_text_after_a_call_comes_after_it():
         (told(delta("stop", content="Hello"), "Hel", "lo", "<|im_end|>"), ["Hel", "lo"]),
         (told(delta(content="Hello", tool_calls=fragment("{}")), "Hel", "lo", "<tool_call>"), ["Hel", "lo"]),
         (told(delta(content="é"), "\ufffd", "\ufffd"), ["\ufffd", "\ufffd"]),
+        (told(delta(content="Hel"), "Hel", "lo"), ["Hel", "lo"]),  # whose text is held back and follows
     ],
-    ids=["text", "thought", "end", "call", "halves"],
+    ids=["text", "thought", "end", "call", "halves", "ahead"],
 )
 def test_merged_log_probabilities_are_those_of_the_text(chunk, tokens):
     """A chunk of several tokens may bring some that are not of the text; those of the text are passed on."""

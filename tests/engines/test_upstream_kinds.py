@@ -327,15 +327,10 @@ async def test_only_vllm_is_asked_for_longer_pieces(server, engine_of, ask, coll
     assert ("stream_interval" in server.bodies[0]) is (kind is ServerKind.VLLM and is_read_whole and not tools)
 
 
-@pytest.mark.parametrize(
-    ("options", "sampling"),
-    [({"reasoning_effort": "low"}, Sampling()), ({}, Sampling(logprobs=True))],
-    ids=["reasoning", "logprobs"],
-)
-async def test_no_longer_pieces_where_each_token_has_its_place(server, engine_of, ask, collect, options, sampling):
-    """Thoughts are told from the answer, and log probabilities belong to their text, token by token."""
+async def test_no_longer_pieces_where_thoughts_have_to_be_told_apart(server, engine_of, ask, collect):
+    """Thoughts are told from the answer token by token."""
     server.answers = [FINE]
-    await collect(await engine_of(ServerKind.VLLM), ask("Hi", is_read_whole=True, **options), sampling)
+    await collect(await engine_of(ServerKind.VLLM), ask("Hi", is_read_whole=True, reasoning_effort="low"))
     assert "stream_interval" not in server.bodies[0]
 
 

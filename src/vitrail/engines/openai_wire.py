@@ -214,12 +214,12 @@ class ChunkParser:
         """Return the log probabilities of the text in this chunk, with those that came before it.
 
         While a server holds text back (half a character, what may become a call) it sends some without text. A chunk
-        of several tokens may have some of a thought, of a call or of the answer's end besides.
+        with more than text, or the last one, may have some of a thought, of a call or of the answer's end besides.
         """
         news = tuple(self._parse_logprob(item) for item in (choice.get("logprobs") or {}).get("content") or ())
         if text:
-            logprobs, self._held = _find_text((*self._held, *news), text), ()
-            return logprobs
+            logprobs, self._held = (*self._held, *news), ()
+            return _find_text(logprobs, text) if has_other or choice.get("finish_reason") else logprobs
         ends_a_thought = self._reasoned > 0 and not self._has_text
         self._held = () if has_other or ends_a_thought else (*self._held, *news)
         return ()

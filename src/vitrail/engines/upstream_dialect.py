@@ -120,7 +120,7 @@ def must_force(prompt: Prompt, dialect: Dialect) -> bool:
 
 def adapt(body: Json, dialect: Dialect, *, is_read_whole: bool = False) -> Json:
     """Return the rendered request as this kind of server has to be told it; `body` itself may be changed."""
-    is_parsed = any(name in body for name in ("tools", "reasoning_effort", "logprobs"))  # over there, token by token
+    is_parsed = "tools" in body or "reasoning_effort" in body  # calls and thoughts are found over there, token by token
     if is_read_whole and dialect.sends_longer_pieces and not is_parsed:
         body["stream_interval"] = LONGER_PIECE_TOKENS
     if dialect.counts_as_it_goes:
