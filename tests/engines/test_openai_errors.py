@@ -36,6 +36,7 @@ VLLM_COUNTED = {
         "code": 400,
     }
 }
+VLLM_EARLY = {"error": {"message": "Input length (9001) exceeds model's maximum context length (8192).", "code": 400}}
 SGLANG = {"message": "The input (9001 tokens) is longer than the model's context length (8192 tokens).", "code": 400}
 LLAMA_SERVER = {
     "error": {
@@ -58,6 +59,7 @@ FASTAPI = {"detail": "This model's maximum context length is 8192 tokens, not 90
         (OPENAI, NUMBERS),
         (VLLM, NUMBERS),
         (VLLM_COUNTED, NUMBERS),
+        (VLLM_EARLY, NUMBERS),
         (SGLANG, NUMBERS),
         (LLAMA_SERVER, NUMBERS),
         (FASTAPI, NUMBERS),

@@ -37,7 +37,7 @@ def told(chunk, *tokens):
 @pytest.mark.parametrize(
     ("reason", "arguments"),
     [
-        ("tool_calls", '{"colour": "dark gre'),  # vLLM's word for it, whatever ended the call
+        ("tool_calls", '{"colour": "dark gre'),  # the word of vLLM before about 0.30, whatever ended the call
         ("tool_calls", '{"colour": "dark gre"}'),  # and it writes the end of the JSON itself, as does SGLang
         ("length", '{"colour": "dark gre"}'),
         ("stop", '{"colour": "dark gre'),

@@ -335,7 +335,7 @@ async def test_no_longer_pieces_where_thoughts_have_to_be_told_apart(server, eng
 
 
 async def test_vllm_is_believed_its_counts_rather_than_its_reason(server, engine_of, ask, collect):
-    """vLLM ends a call that `max_tokens` cut with `tool_calls`, and may have closed its JSON."""
+    """Before about 0.30 vLLM ended a call that `max_tokens` cut with `tool_calls`, and closed its JSON."""
     call = {"index": 0, "id": "a", "function": {"name": "paint", "arguments": '{"colour": "dark gre"}'}}
     server.answers = [
         [delta(tool_calls=[call]), delta("tool_calls"), usage(prompt_tokens=3, completion_tokens=5), DONE]

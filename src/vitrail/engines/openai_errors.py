@@ -17,7 +17,7 @@ TOO_LONG = re.compile(
     re.I,
 )
 LIMIT = re.compile(r"(?:maximum|context)[^\d\n]{1,60}?(\d{1,9})\b", re.I)
-ASKED = re.compile(r"\b(\d{1,9})\)? (?:input |prompt )?tokens|\(length (\d{1,9})\)", re.I)
+ASKED = re.compile(r"\b(\d{1,9})\)? (?:input |prompt )?tokens|(?:\(|input |prompt )length \(?(\d{1,9})\)", re.I)
 BAD_ANSWER = re.compile(r"failed to parse output", re.I)  # LMDeploy, of what its model said
 BAD_SCHEMA = re.compile(r"schema|grammar|response_format|structured", re.I)
 BAD_TOOLS = re.compile(r"tool|function", re.I)

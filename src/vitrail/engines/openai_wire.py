@@ -183,7 +183,7 @@ class ChunkParser:
         )
 
     def _is_used_up(self, total: int | None) -> bool:
-        """Tell whether the budget ended the answer; vLLM ends a call that was cut with `tool_calls`."""
+        """Tell whether the budget ended the answer; vLLM before about 0.30 did not say so of a call."""
         is_spent = total is not None and total == self._max_tokens
         return is_spent or self._finish_reason is FinishReason.LENGTH
 
