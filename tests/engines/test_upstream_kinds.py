@@ -98,7 +98,14 @@ async def test_counts_the_reasoning_of_sglang(server, engine_of, ask, collect, c
     assert pieces == [
         ReasoningPiece("Hm.", 2),
         TextPiece("Yes", 20),
-        FinishPiece(FinishReason.STOP, 22 - reasoning, reasoning, cached_tokens=4, engine_prompt_tokens=10),
+        FinishPiece(
+            FinishReason.STOP,
+            22 - reasoning,
+            reasoning,
+            cached_tokens=4,
+            engine_prompt_tokens=10,
+            prompt_text_tokens=10,
+        ),
     ]
 
 
@@ -341,4 +348,26 @@ async def test_vllm_is_believed_its_counts_rather_than_its_reason(server, engine
         [delta(tool_calls=[call]), delta("tool_calls"), usage(prompt_tokens=3, completion_tokens=5), DONE]
     ]
     pieces = await collect(await engine_of(ServerKind.VLLM), ask("Hi", tools=(PAINT,)), Sampling(max_tokens=5))
-    assert pieces == [FinishPiece(FinishReason.LENGTH, 5, 0, engine_prompt_tokens=3)]
+    assert pieces == [FinishPiece(FinishReason.LENGTH, 5, 0, engine_prompt_tokens=3, prompt_text_tokens=3)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "has_picture", "text"),
+    [
+        ({"prompt_tokens": 12}, False, 12),
+        ({"prompt_tokens": 0}, False, None),  # not counted at all
+        ({"prompt_tokens": 270}, True, None),  # nobody can tell the picture's part
+        ({"prompt_tokens": 270, "prompt_tokens_details": {"multimodal_tokens": {"image": 258}}}, True, 12),
+        ({"prompt_tokens": 524, "prompt_tokens_details": {"text_tokens": 12, "image_tokens": 512}}, True, 12),
+        ({"prompt_tokens": 524, "prompt_tokens_details": {"text_tokens": 0}}, True, None),
+        ({"prompt_tokens": 270, "prompt_tokens_details": {"multimodal_tokens": None}}, True, None),
+    ],
+)
+async def test_text_of_the_prompt_is_counted_where_it_can_be_told(
+    server, engine_of, ask, collect, draw, counts, has_picture, text
+):
+    """By the other side's own count: the whole prompt without pictures, else what vLLM or xAI tell of its parts."""
+    server.answers = [[delta(content="Red."), delta("stop"), usage(completion_tokens=2, **counts), DONE]]
+    parts = (draw(2, 1), "What?") if has_picture else ("What?",)
+    pieces = await collect(await engine_of(ServerKind.VLLM), ask(*parts))
+    assert pieces[-1].prompt_text_tokens == text

@@ -179,6 +179,7 @@ class ChunkParser:
             reasoning_tokens=reasoning,
             cached_tokens=int((self._usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
             engine_prompt_tokens=self._usage.get("prompt_tokens"),
+            prompt_text_tokens=_prompt_text_count(self._usage),
             stop_sequence=self._stop_sequence,
         )
 
@@ -308,6 +309,16 @@ def _reasoning_count(usage: Mapping[str, Any], *, seen: int) -> int:
     """The reasoning tokens as the usage has them, which SGLang writes beside the other counts; else those seen."""
     count = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
     return int(count) if count is not None else int(usage.get("reasoning_tokens") or seen)
+
+
+def _prompt_text_count(usage: Mapping[str, Any]) -> int | None:
+    """The prompt's tokens without pictures, where the usage tells them apart: as xAI does, or as vLLM."""
+    details = usage.get("prompt_tokens_details") or {}
+    total, text = usage.get("prompt_tokens"), details.get("text_tokens")
+    pictures = (details.get("multimodal_tokens") or {}).get("image")
+    if text is None and isinstance(total, int) and isinstance(pictures, int):
+        text = total - pictures
+    return text if isinstance(text, int) and text > 0 else None
 
 
 def _running_count(chunk: Json) -> int | None:

@@ -132,7 +132,10 @@ class UpstreamEngine:
         return Health(ready=not trouble, detail=f"{address}: {trouble}" if trouble else address)
 
     async def count_text_tokens(self, prompt: Prompt) -> int:
-        """Return an estimate by words and signs: the API of OpenAI has no call that counts."""
+        """Return an estimate by words and signs: the API of OpenAI has no call that counts.
+
+        The last piece has the count of the other side, where it is known.
+        """
         texts = sum(MESSAGE_TOKENS + count_words(message.text) for message in prompt.messages)
         calls = sum(count_words(call.arguments) for message in prompt.messages for call in message.tool_calls)
         return texts + calls + sum(count_words(tool.description + tool.parameters) for tool in prompt.tools)
@@ -174,7 +177,7 @@ class UpstreamEngine:
                     async with aclosing(self._stream(body, headers, sampling)) as pieces:
                         async for piece in pieces:
                             has_started = True
-                            yield read(piece, sampling, self._dialect)
+                            yield read(piece, prompt, sampling, self._dialect)
                     return
                 except (KeyRefused, NotServed) as failure:
                     await self._standing.note_refusal(failure, self._open_client())
