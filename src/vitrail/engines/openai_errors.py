@@ -18,6 +18,8 @@ TOO_LONG = re.compile(
 )
 LIMIT = re.compile(r"(?:maximum|context)[^\d\n]{1,60}?(\d{1,9})\b", re.I)
 ASKED = re.compile(r"\b(\d{1,9})\)? (?:input |prompt )?tokens|(?:\(|input |prompt )length \(?(\d{1,9})\)", re.I)
+BAD_KEY = re.compile(r"(incorrect|invalid) api.?key|api.?key.{0,20} (in|not )valid", re.I)  # xAI, Google: with 400
+NO_MODEL = re.compile(r"invalid model name|\bmodel \S{1,200} (does not exist|not found)", re.I)  # LiteLLM: so too
 BAD_ANSWER = re.compile(r"failed to parse output", re.I)  # LMDeploy, of what its model said
 BAD_SCHEMA = re.compile(r"schema|grammar|response_format|structured", re.I)
 BAD_TOOLS = re.compile(r"tool|function", re.I)
@@ -63,6 +65,10 @@ def parse_retry_after(text: str | None) -> float:
 def _parse_refusal(said: str) -> Failure:
     if BAD_ANSWER.search(said):
         return Unavailable(retry_after_seconds=DEFAULT_RETRY_AFTER_SECONDS)
+    if BAD_KEY.search(said):
+        return KeyRefused(retry_after_seconds=DEFAULT_RETRY_AFTER_SECONDS)
+    if NO_MODEL.search(said):
+        return NotServed(retry_after_seconds=DEFAULT_RETRY_AFTER_SECONDS)
     if TOO_LONG.search(said):
         return ContextTooLong(_tell_lengths(said))
     if BAD_SCHEMA.search(said):
