@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiohttp import web
 
 from tests.engines.other_server import DONE, FINE, delta, usage
 from vitrail.domain.chat import JsonFormat, Sampling, Tool, ToolCall, ToolChoice, ToolMode
@@ -371,3 +372,31 @@ async def test_text_of_the_prompt_is_counted_where_it_can_be_told(
     parts = (draw(2, 1), "What?") if has_picture else ("What?",)
     pieces = await collect(await engine_of(ServerKind.VLLM), ask(*parts))
     assert pieces[-1].prompt_text_tokens == text
+
+
+TOO_MUCH = [
+    "'max_tokens' or 'max_completion_tokens' is too large: 8000. This model's maximum context length is 8192 tokens and"
+    " your request has 500 input tokens (8000 > 8192 - 500).",
+    "max_tokens is too large: 8000. This model supports at most 4096 completion tokens.",
+    "This model's maximum context length is 8192 tokens. However, you requested 8500 tokens (500 in the messages, 8000"
+    " in the completion). Please reduce the length of the messages or completion.",
+    "Requested token count exceeds the model's maximum context length of 8192 tokens. You requested a total of 8500"
+    " tokens: 500 tokens from the input messages and 8000 tokens for the completion.",
+]
+
+
+@pytest.mark.parametrize("said", TOO_MUCH, ids=["vllm", "openai", "vllm-early", "sglang"])
+async def test_a_budget_beyond_the_window_is_left_out(server, engine_of, ask, collect, said):
+    """The prompt fits: with no budget the window is one, as it is for engines that take every `max_tokens`."""
+    server.answers = [web.json_response({"message": said, "code": 400}, status=400), FINE]
+    pieces = await collect(await engine_of(ServerKind.SGLANG), ask("Hi"), Sampling(max_tokens=8000))
+    assert pieces[0] == TextPiece("Hello")
+    assert [body.get("max_tokens") for body in server.bodies] == [8000, None]
+
+
+async def test_a_prompt_that_does_not_fit_either_is_refused_after_that(server, engine_of, ask, collect):
+    """It is asked once more and not for ever."""
+    too_long = "The input (9001 tokens) is longer than the model's context length (8192 tokens)."
+    server.answers = [web.json_response({"message": said}, status=400) for said in (TOO_MUCH[3], too_long)]
+    with pytest.raises(ContextTooLong, match="9001"):
+        await collect(await engine_of(ServerKind.SGLANG), ask("Hi"), Sampling(max_tokens=8000))

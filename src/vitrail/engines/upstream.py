@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 
 import msgspec
 
@@ -22,7 +23,7 @@ from vitrail.engines.breaker import Breaker, Clock
 from vitrail.engines.due_calls import keep_due_call, must_call
 from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
 from vitrail.engines.openai_client import OpenAIClient, Patience, Stalled, show_url
-from vitrail.engines.openai_errors import KeyRefused, NotServed
+from vitrail.engines.openai_errors import BudgetTooLarge, KeyRefused, NotServed
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
 from vitrail.engines.pictures import render_data_uri
 from vitrail.engines.server_kind import ServerKind
@@ -167,6 +168,21 @@ class UpstreamEngine:
                 yield piece
 
     async def _generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
+        """Leave a budget out that some servers refuse because the context window ends before it."""
+        try:
+            async with aclosing(self._ask(prompt, sampling)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except BudgetTooLarge:  # nothing has come
+            if sampling.max_tokens is None:
+                raise
+        else:
+            return
+        async with aclosing(self._ask(prompt, replace(sampling, max_tokens=None))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         body = await asyncio.to_thread(self._render_body, prompt, sampling)
         headers = self._routing_headers(prompt)
         with self._breaker.passage() as is_trial:
