@@ -400,3 +400,25 @@ async def test_a_prompt_that_does_not_fit_either_is_refused_after_that(server, e
     server.answers = [web.json_response({"message": said}, status=400) for said in (TOO_MUCH[3], too_long)]
     with pytest.raises(ContextTooLong, match="9001"):
         await collect(await engine_of(ServerKind.SGLANG), ask("Hi"), Sampling(max_tokens=8000))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [delta("length", content=""), usage(prompt_tokens=9001, completion_tokens=0), DONE],
+        [delta("error", content="internal error happened, status code ResponseType.INPUT_LENGTH_ERROR"), DONE],
+    ],
+    ids=["without-max-tokens", "with-max-tokens"],
+)
+async def test_lmdeploy_has_no_words_for_a_prompt_that_is_too_long(server, engine_of, ask, collect, answer):
+    """It answers with nothing, cut at once, or with an error of its engine; both are the refusal that they mean."""
+    server.answers = [answer]
+    with pytest.raises(ContextTooLong):
+        await collect(await engine_of(ServerKind.LMDEPLOY), ask("Hi"))
+
+
+async def test_an_answer_cut_at_once_was_no_refusal(server, engine_of, ask, collect):
+    """One token is an answer, also where its text is held back."""
+    server.answers = [[delta("length", content=""), usage(prompt_tokens=3, completion_tokens=1), DONE]]
+    pieces = await collect(await engine_of(ServerKind.LMDEPLOY), ask("Hi"), Sampling(max_tokens=1))
+    assert [piece.reason for piece in pieces] == [FinishReason.LENGTH]

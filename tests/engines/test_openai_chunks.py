@@ -8,7 +8,7 @@ from tests.engines.other_server import delta, usage
 from vitrail.domain.chat import ToolCall
 from vitrail.domain.completion import FinishReason, TokenLogprob
 from vitrail.engines.base import FinishPiece, ReasoningPiece, TextPiece, ToolCallPiece
-from vitrail.engines.openai_wire import ChunkParser
+from vitrail.engines.openai_chunks import ChunkParser
 
 
 def parse(*chunks, **options):
