@@ -71,7 +71,9 @@ class UpstreamEngine:
             monotonic=monotonic,
             about=self._about,
         )
-        self._standing = Standing(model=model, lists_all=self._dialect.lists_all_models, about=self._about)
+        self._standing = Standing(
+            model=model, lists_all=self._dialect.lists_all_models, about=self._about, monotonic=monotonic
+        )
         self._client: OpenAIClient | None = None
         self._root: OpenAIClient | None = None
 
