@@ -21,8 +21,9 @@ import structlog
 
 from vitrail.domain.errors import Failure, Unavailable
 from vitrail.engines.base import Piece
+from vitrail.engines.openai_chunks import ChunkParser
 from vitrail.engines.openai_errors import parse_failure
-from vitrail.engines.openai_wire import ChunkParser, Json
+from vitrail.engines.openai_wire import Json
 from vitrail.engines.sse import EventSplitter
 
 JSON_HEADERS = {"Content-Type": "application/json"}

@@ -140,11 +140,14 @@ def adapt(body: Json, dialect: Dialect, *, is_read_whole: bool = False) -> Json:
     return {**body, **dialect.extra}
 
 
-def read(piece: Piece, sampling: Sampling, dialect: Dialect) -> Piece:
+def read(piece: Piece, prompt: Prompt, sampling: Sampling, dialect: Dialect) -> Piece:
     """Return a piece from this kind of server as it is meant."""
     match piece:
-        case FinishPiece(stop_sequence=str(met)) if met not in sampling.stop:  # one of the chat template's own
-            return replace(piece, stop_sequence=None)
+        case FinishPiece():
+            if piece.stop_sequence not in sampling.stop:  # one of the chat template's own
+                piece = replace(piece, stop_sequence=None)
+            if piece.prompt_text_tokens is None and not prompt.images:  # the whole prompt is text; 0 is no count
+                piece = replace(piece, prompt_text_tokens=piece.engine_prompt_tokens or None)
         case TextPiece(logprobs=logprobs) if logprobs and dialect.names_tokens_raw:
             return replace(piece, logprobs=tuple(_read_logprob(one) for one in logprobs))
     return piece
