@@ -29,7 +29,7 @@ def build_image_engine(entry: ModelEntry, settings: Settings) -> ImageSlots:
     assert entry.base_url is not None
     key = entry.api_key.get_secret_value() if entry.api_key else None
     model = entry.upstream_model or entry.id
-    engine = UpstreamImages(settings.upstream, base_url=entry.base_url, model=model, key=key)
+    engine = UpstreamImages(settings.upstream, base_url=entry.base_url, model=model, name=entry.id, key=key)
     return ImageSlots(engine, _slots_options(entry, settings), generations=settings.upstream.image_generations)
 
 
@@ -92,6 +92,7 @@ def build_engine(
                 settings.upstream,
                 base_url=entry.base_url,
                 model=entry.upstream_model or entry.id,
+                name=entry.id,
                 key=key,
                 kind=entry.server,
             )

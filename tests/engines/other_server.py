@@ -16,6 +16,8 @@ class OtherServer:
         self.bodies = []
         self.headers = []
         self.peers = []
+        self.models = []
+        self.models_status = 200
         self.health_status = 200
         self.health_text = None
         self.left = asyncio.Event()
@@ -35,7 +37,7 @@ class OtherServer:
         await self._runner.cleanup()
 
     async def _models(self, request):
-        return web.json_response({"data": []})
+        return web.json_response({"data": [{"id": name} for name in self.models]}, status=self.models_status)
 
     async def _health(self, request):
         return web.Response(status=self.health_status, text=self.health_text)
@@ -56,6 +58,8 @@ class OtherServer:
                         await response.write(item)
                     case dict():
                         await response.write(b"data: " + json.dumps(item).encode() + b"\n\n")
+                    case asyncio.Event():
+                        await item.wait()
                     case "hang":
                         await asyncio.sleep(60)
                     case "cut":

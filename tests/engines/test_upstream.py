@@ -15,6 +15,7 @@ from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, Tool
 from vitrail.domain.completion import FinishReason, TokenLogprob
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, RateLimited, Unavailable
 from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, ReasoningPiece, TextPiece, ToolCallPiece
+from vitrail.engines.openai_errors import KeyRefused, NotServed
 from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.upstream import UpstreamEngine, UpstreamOptions
 
@@ -41,6 +42,7 @@ async def open_upstream(server, slept):
             UpstreamOptions(**options),
             base_url=url,
             model="big-vlm",
+            name="our-vlm",
             key=SECRET,
             kind=kind,
             sleep=sleep,
@@ -113,7 +115,8 @@ async def test_sends_everything_of_the_prompt(server, upstream, collect, draw):
         logprobs=True,
         top_logprobs=2,
     )
-    server.answers = [FINE]
+    looks = {"index": 0, "id": "c2", "function": {"name": "look", "arguments": "{}"}}
+    server.answers = [[delta(tool_calls=[looks]), delta("tool_calls"), DONE]]
     await collect(upstream, prompt, sampling)
     (body,) = server.bodies
     image = body["messages"][1]["content"].pop(0)
@@ -224,9 +227,9 @@ async def test_m07_bytes_cut_anywhere_make_whole_text(server, upstream, ask, col
         (400, {"object": "error", "message": f"bad image {INSIDE}", "code": 400}, InvalidArgument),
         (422, {"detail": [INSIDE]}, InvalidArgument),
         (400, INSIDE, InvalidArgument),
-        (401, {"error": {"message": f"wrong key {SECRET}"}}, Unavailable),
-        (403, {"error": INSIDE}, Unavailable),
-        (404, {"error": {"message": "no model big-vlm"}}, Unavailable),
+        (401, {"error": {"message": f"wrong key {SECRET}"}}, KeyRefused),
+        (403, {"error": INSIDE}, KeyRefused),
+        (404, {"error": {"message": "no model big-vlm"}}, NotServed),
         (500, {"error": {"message": INSIDE, "code": 400, "type": "x"}}, InvalidArgument),
         (500, {"error": {"message": INSIDE}}, Unavailable),
         (302, {}, Unavailable),
@@ -283,6 +286,12 @@ async def test_m06_an_error_answered_as_success_is_one(server, upstream, ask, co
     server.answers = [web.json_response({"error": {"code": 400, "message": "Failed to load image"}})]
     with pytest.raises(InvalidArgument, match="image"):
         await collect(upstream, ask("Hi"))
+
+
+async def test_a_chunk_whose_error_is_null_has_none(server, upstream, ask, collect):
+    """Some servers write every field of a chunk, and the error is null where there is none."""
+    server.answers = [[delta(content="Hello") | {"error": None}, delta("stop"), DONE]]
+    assert (await collect(upstream, ask("Hi")))[0] == TextPiece("Hello")
 
 
 @pytest.mark.parametrize(("status", "failure"), [(429, RateLimited), (503, Unavailable)])

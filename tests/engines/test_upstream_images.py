@@ -7,12 +7,14 @@ import json
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from tests.fixtures.image_maker import ImageMaker, image_file, row
 from tests.fixtures.waiting import comes_within_a_second
 from vitrail.domain.errors import ContextTooLong, Failure, InvalidArgument, RateLimited, Unavailable
 from vitrail.engines.image_base import DrawnImage
 from vitrail.engines.image_slots import ImageSlots
+from vitrail.engines.openai_errors import KeyRefused, NotServed
 from vitrail.engines.slots import SlotsOptions
 from vitrail.engines.upstream_images import UpstreamImages
 from vitrail.engines.upstream_options import UpstreamOptions
@@ -77,8 +79,8 @@ async def test_more_images_than_asked_for_are_left_out(maker, open_images):
         (400, {"error": {"message": f"your image prompt was rejected {INSIDE}"}}, InvalidArgument),
         (400, {"error": {"message": f"maximum context length is 77 {INSIDE}"}}, ContextTooLong),
         (422, {"detail": [INSIDE]}, InvalidArgument),
-        (401, {"error": {"message": f"wrong key {SECRET}"}}, Unavailable),
-        (404, {"error": {"message": "no model big-painter"}}, Unavailable),
+        (401, {"error": {"message": f"wrong key {SECRET}"}}, KeyRefused),
+        (404, {"error": {"message": "no model big-painter"}}, NotServed),
         (429, {"error": INSIDE}, RateLimited),
         (500, {"error": {"message": INSIDE}}, Unavailable),
     ],
@@ -86,8 +88,9 @@ async def test_more_images_than_asked_for_are_left_out(maker, open_images):
 async def test_m06_errors_are_translated_and_never_leaked(maker, open_images, status, document, failure):
     """M06 an error of the other server becomes one of ours, in our words, and is asked for once."""
     maker.answers = [web.json_response(document, status=status)]
-    with pytest.raises(failure) as caught:
+    with capture_logs() as lines, pytest.raises(failure) as caught:
         await (await open_images()).draw("A cat", n=1)
+    assert lines and all((line["model"], line["base_url"]) == ("big-painter", maker.url) for line in lines)
     assert type(caught.value) is failure
     said = str(caught.value)
     assert not any(word in said for word in (INSIDE, SECRET, "big-painter", "of the request."))

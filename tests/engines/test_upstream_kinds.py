@@ -183,7 +183,7 @@ async def test_calls_or_json_of_a_schema_are_held_to_one_schema(server, engine_o
 async def test_json_alone_and_calls_alone_go_to_sglang_as_they_are(server, engine_of, ask, collect):
     """Where only one of both is wanted, SGLang's own ways are used."""
     engine = await engine_of(ServerKind.SGLANG)
-    server.answers = [FINE, FINE]
+    server.answers = [[OLLAMA_CALLS[0], delta("tool_calls"), DONE], FINE]
     await collect(engine, ask("Do it.", tools=(PAINT,), tool_choice=ToolChoice(ToolMode.REQUIRED)))
     await collect(engine, ask("Do it.", response_format=THING))
     assert server.bodies[0]["tool_choice"] == "required"
@@ -325,3 +325,20 @@ async def test_only_vllm_is_asked_for_longer_pieces(server, engine_of, ask, coll
     server.answers = [FINE]
     await collect(await engine_of(kind), ask("Hi", tools=tools, is_read_whole=is_read_whole))
     assert ("stream_interval" in server.bodies[0]) is (kind is ServerKind.VLLM and is_read_whole and not tools)
+
+
+async def test_no_longer_pieces_where_thoughts_have_to_be_told_apart(server, engine_of, ask, collect):
+    """Thoughts are told from the answer token by token."""
+    server.answers = [FINE]
+    await collect(await engine_of(ServerKind.VLLM), ask("Hi", is_read_whole=True, reasoning_effort="low"))
+    assert "stream_interval" not in server.bodies[0]
+
+
+async def test_vllm_is_believed_its_counts_rather_than_its_reason(server, engine_of, ask, collect):
+    """vLLM ends a call that `max_tokens` cut with `tool_calls`, and may have closed its JSON."""
+    call = {"index": 0, "id": "a", "function": {"name": "paint", "arguments": '{"colour": "dark gre"}'}}
+    server.answers = [
+        [delta(tool_calls=[call]), delta("tool_calls"), usage(prompt_tokens=3, completion_tokens=5), DONE]
+    ]
+    pieces = await collect(await engine_of(ServerKind.VLLM), ask("Hi", tools=(PAINT,)), Sampling(max_tokens=5))
+    assert pieces == [FinishPiece(FinishReason.LENGTH, 5, 0, engine_prompt_tokens=3)]

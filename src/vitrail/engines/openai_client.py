@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 import msgspec
@@ -26,8 +27,10 @@ from vitrail.engines.sse import EventSplitter
 
 JSON_HEADERS = {"Content-Type": "application/json"}
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 UNEXPECTED_SHAPE = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
 ERROR_BODY_LIMIT_BYTES = 64 << 10
+CALL_LIMIT_BYTES = 64 << 20
 RETRY_AFTER_SECONDS = 1.0
 KEPT_SECONDS = 2.0  # llama.cpp and uvicorn close idle connections after 5 s, and a request might meet that
 END_SECONDS = 0.1  # from the last event to the end of the stream
@@ -51,11 +54,18 @@ class Patience:
     call_seconds: float = 10.0
 
 
+def show_url(url: str) -> str:
+    """Return an address as log lines may have it, without what may be secret in it."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 class OpenAIClient:
     """A client of the server at `base_url` (no slash at its end); made and closed inside one event loop.
 
     Connections are kept for the next request, those of streams with `reuses_streams` alone, since some servers drop
-    them without a word. With `connections` there are so many at most, and who wants another one waits.
+    them without a word. With `connections` there are so many at most, and who wants another one waits. `about` is what
+    log lines say of the server.
     """
 
     def __init__(
@@ -66,6 +76,7 @@ class OpenAIClient:
         patience: Patience,
         connections: int = 0,
         reuses_streams: bool = False,
+        about: Mapping[str, str] = NO_FIELDS,
     ) -> None:
         self._base_url = base_url
         self._patience = patience
@@ -76,7 +87,7 @@ class OpenAIClient:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.connect_seconds),
             trust_env=False,
         )
-        self._log = structlog.get_logger(component="openai_client")
+        self._log = structlog.get_logger(component="openai_client", **about)
 
     async def close(self) -> None:
         """Drop every connection."""
@@ -92,7 +103,7 @@ class OpenAIClient:
                     method, url, data=data, headers=JSON_HEADERS, allow_redirects=False
                 ) as response:
                     await self._refuse_error(response)
-                    answer = await response.read()
+                    answer = await self._read_bounded(response, CALL_LIMIT_BYTES)
                     return msgspec.json.decode(answer) if answer else None
 
     async def check(self, path: str) -> None:
@@ -128,14 +139,20 @@ class OpenAIClient:
         return bytes(answer)
 
     async def stream_chat(
-        self, path: str, body: bytes, *, top_logprobs: int = 0, headers: Mapping[str, str] = NO_HEADERS
+        self,
+        path: str,
+        body: bytes,
+        *,
+        top_logprobs: int = 0,
+        max_tokens: int | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of the answer to a rendered `body`; closing the generator early drops the connection.
 
         Raises Stalled when nothing came for too long, Unreachable for a connection that failed or an answer that makes
         no sense, Unavailable, RateLimited, InvalidArgument or ContextTooLong. Redirects are not followed.
         """
-        parser = ChunkParser(top_logprobs=top_logprobs)
+        parser = ChunkParser(top_logprobs=top_logprobs, max_tokens=max_tokens)
         with self._translated():
             response = await self._open_stream(path, body, headers)
             try:
@@ -224,7 +241,7 @@ async def _read_end(content: aiohttp.StreamReader) -> None:
 def _parse_event(event: bytes) -> Json:
     """Return the chunk in an event; raises the failure that an error event stands for."""
     chunk = msgspec.json.decode(event.decode("utf-8", "replace"))
-    if "error" in chunk:
+    if chunk.get("error") is not None:
         raise parse_failure(chunk, status=500)
     return dict(chunk)
 

@@ -129,13 +129,15 @@ def _render_choice(choice: ToolChoice) -> str | Json:
 class ChunkParser:
     """Turns the chunks of one streamed answer into pieces; `finish` gives the last one.
 
-    A function call comes in fragments and leaves whole. Where chunks carry a running count of tokens, pieces count
-    exactly; else every chunk with text is one token. Raises Unavailable for an answer that the engine gave up, and
-    KeyError, TypeError, ValueError, IndexError or AttributeError for chunks of another shape.
+    A function call comes in fragments and leaves whole; one that was cut, at `max_tokens` or earlier, does not leave.
+    Where chunks carry a running count of tokens, pieces count exactly; else every chunk with text is one token. Raises
+    Unavailable for an answer that the engine gave up, and KeyError, TypeError, ValueError, IndexError or
+    AttributeError for chunks of another shape.
     """
 
-    def __init__(self, *, top_logprobs: int = 0) -> None:
+    def __init__(self, *, top_logprobs: int = 0, max_tokens: int | None = None) -> None:
         self._top_logprobs = top_logprobs
+        self._max_tokens = max_tokens
         self._usage: Mapping[str, Any] = {}
         self._finish_reason: FinishReason | None = None
         self._stop_sequence: str | None = None
@@ -166,13 +168,13 @@ class ChunkParser:
     def finish(self) -> Iterator[Piece]:
         """Yield a call that is still open, then the finish piece; `is_finished` must hold."""
         assert self._finish_reason is not None
-        if self._finish_reason is FinishReason.LENGTH and self._open_call is not None and not self._open_call.is_whole:
-            self._open_call = None  # cut by `max_tokens`: no call
+        reason, total = self._finish_reason, self._usage.get("completion_tokens")
+        if self._open_call is not None and self._is_used_up(total):
+            reason, self._open_call = FinishReason.LENGTH, None  # SGLang and vLLM may have closed its JSON themselves
         yield from self._close_call()
-        total = self._usage.get("completion_tokens")
         reasoning = _reasoning_count(self._usage, seen=self._reasoned)
         yield FinishPiece(
-            reason=FinishReason.TOOL_CALLS if self._calls else self._finish_reason,
+            reason=FinishReason.TOOL_CALLS if self._calls and reason is not FinishReason.LENGTH else reason,
             completion_tokens=None if total is None else max(0, int(total) - reasoning),
             reasoning_tokens=reasoning,
             cached_tokens=int((self._usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
@@ -180,14 +182,22 @@ class ChunkParser:
             stop_sequence=self._stop_sequence,
         )
 
+    def _is_used_up(self, total: int | None) -> bool:
+        """Tell whether the budget ended the answer; vLLM ends a call that was cut with `tool_calls`."""
+        is_spent = total is not None and total == self._max_tokens
+        return is_spent or self._finish_reason is FinishReason.LENGTH
+
     def _parse_choice(self, choice: Json, *, running: int | None) -> Iterator[Piece]:
         if (reason := choice.get("finish_reason")) in GIVEN_UP:
             raise Unavailable
         delta = choice.get("delta") or {}
-        reasoning, text, fragments = _read_reasoning(delta), delta.get("content"), delta.get("tool_calls") or ()
-        logprobs = self._gather_logprobs(choice, has_text=bool(text), has_other=bool(reasoning or fragments))
+        reasoning, text, fragments = _read_reasoning(delta), delta.get("content") or "", delta.get("tool_calls") or ()
+        logprobs = self._gather_logprobs(choice, text, has_other=bool(reasoning or fragments))
+        if (reasoning or text) and self._open_call is not None and self._open_call.is_whole:
+            yield from self._close_call()  # it came before them
         if reasoning:
-            tokens = self._count(running, seen=1)
+            others = len(text) + sum(len(_arguments(fragment)) for fragment in fragments)
+            tokens = self._count(running, seen=1, share=len(reasoning) / (len(reasoning) + others))
             self._reasoned += tokens
             yield ReasoningPiece(reasoning, tokens)
         if text:
@@ -200,15 +210,16 @@ class ChunkParser:
             met = choice.get("stop_reason") or choice.get("matched_stop")  # vLLM, SGLang; a number is a token's id
             self._stop_sequence = met if isinstance(met, str) and reason == "stop" else None
 
-    def _gather_logprobs(self, choice: Json, *, has_text: bool, has_other: bool) -> tuple[TokenLogprob, ...]:
+    def _gather_logprobs(self, choice: Json, text: str, *, has_other: bool) -> tuple[TokenLogprob, ...]:
         """Return the log probabilities of the text in this chunk, with those that came before it.
 
-        While a server holds text back (half a character, what may become a call) it sends some without text.
+        While a server holds text back (half a character, what may become a call) it sends some without text. A chunk
+        with more than text, or the last one, may have some of a thought, of a call or of the answer's end besides.
         """
         news = tuple(self._parse_logprob(item) for item in (choice.get("logprobs") or {}).get("content") or ())
-        if has_text:
+        if text:
             logprobs, self._held = (*self._held, *news), ()
-            return logprobs
+            return _find_text(logprobs, text) if has_other or choice.get("finish_reason") else logprobs
         ends_a_thought = self._reasoned > 0 and not self._has_text
         self._held = () if has_other or ends_a_thought else (*self._held, *news)
         return ()
@@ -221,13 +232,14 @@ class ChunkParser:
             self._open_call = _OpenCall(index, id)
         self._open_call.tokens += tokens
         self._open_call.names.append(function.get("name") or "")
-        self._open_call.arguments.append(function.get("arguments") or "")
+        self._open_call.arguments.append(_arguments(fragment))
 
     def _close_call(self) -> Iterator[Piece]:
         call, self._open_call = self._open_call, None
         if call is not None:
             self._calls += 1
-            yield ToolCallPiece(ToolCall(call.id, "".join(call.names), "".join(call.arguments)), call.tokens)
+            arguments = "".join(call.arguments) or "{}"  # some servers write nothing for a function that takes nothing
+            yield ToolCallPiece(ToolCall(call.id, "".join(call.names), arguments), call.tokens)
 
     def _parse_logprob(self, item: Json) -> TokenLogprob:
         token, logprob = str(item["token"]), float(item["logprob"])
@@ -236,12 +248,15 @@ class ChunkParser:
             top = sorted([*top, (token, logprob)], key=lambda one: -one[1])
         return TokenLogprob(token, logprob, tuple(top[: self._top_logprobs]))
 
-    def _count(self, running: int | None, *, seen: int) -> int:
-        """Return the tokens of one piece; a chunk without a count among chunks with one waits for the next."""
+    def _count(self, running: int | None, *, seen: int, share: float = 1.0) -> int:
+        """Return the tokens of one piece, which is this share of what is new in its chunk.
+
+        A chunk without a count among chunks with one waits for the next.
+        """
         self._is_told_counts |= running is not None
         if self._is_told_counts:
             running = self._counted if running is None else running
-            seen = max(0, running - self._counted)
+            seen = round(max(0, running - self._counted) * share)
         self._counted += seen
         return seen
 
@@ -266,6 +281,23 @@ class _OpenCall:
     def goes_on(self, index: int, id: str) -> bool:
         """Tell whether a fragment is of this call; some servers give every call the same index."""
         return index == self.index and id in ("", self.id or id)
+
+
+def _arguments(fragment: Json) -> str:
+    return (fragment.get("function") or {}).get("arguments") or ""
+
+
+def _find_text(logprobs: tuple[TokenLogprob, ...], text: str) -> tuple[TokenLogprob, ...]:
+    """Return those in a row whose tokens are the text; all of them where tokens are written in another way."""
+    for begin in range(len(logprobs)):
+        joined = ""
+        for end in range(begin, len(logprobs)):
+            joined += logprobs[end].token
+            if joined == text:
+                return logprobs[begin : end + 1]
+            if not text.startswith(joined):
+                break
+    return logprobs
 
 
 def _read_reasoning(delta: Json) -> str:

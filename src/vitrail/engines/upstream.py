@@ -19,14 +19,17 @@ from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Failure, InvalidArgument, RateLimited, Unavailable
 from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token, ToolCallPiece
 from vitrail.engines.breaker import Breaker, Clock
+from vitrail.engines.due_calls import keep_due_call, must_call
 from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
-from vitrail.engines.openai_client import OpenAIClient, Patience, Stalled
+from vitrail.engines.openai_client import OpenAIClient, Patience, Stalled, show_url
+from vitrail.engines.openai_errors import KeyRefused, NotServed
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
 from vitrail.engines.pictures import render_data_uri
 from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.stop_cutting import cut_at_stop
 from vitrail.engines.upstream_dialect import DIALECTS, adapt, must_force, read, refuse
 from vitrail.engines.upstream_options import UpstreamOptions
+from vitrail.engines.upstream_standing import Standing
 from vitrail.engines.words import count_words, tokenize_words
 
 MESSAGE_TOKENS = 4  # what a chat template adds to each message, about
@@ -36,7 +39,10 @@ Sleep = Callable[[float], Awaitable[object]]
 
 
 class UpstreamEngine:
-    """Asks for `model` at `base_url`, which ends before `/chat/completions`, usually with `/v1`."""
+    """Asks for `model` at `base_url`, which ends before `/chat/completions`, usually with `/v1`.
+
+    `name` is what the model is called here; log lines have it.
+    """
 
     def __init__(
         self,
@@ -44,6 +50,7 @@ class UpstreamEngine:
         *,
         base_url: str,
         model: str,
+        name: str | None = None,
         key: str | None = None,
         kind: ServerKind = ServerKind.OPENAI,
         sleep: Sleep = asyncio.sleep,
@@ -56,9 +63,14 @@ class UpstreamEngine:
         self._kind = kind
         self._dialect = DIALECTS[kind]
         self._sleep = sleep
+        self._about = {"model": name or model, "base_url": show_url(self._base_url)}
         self._breaker = Breaker(
-            failures=options.breaker_failures, pause_seconds=options.breaker_seconds, monotonic=monotonic
+            failures=options.breaker_failures,
+            pause_seconds=options.breaker_seconds,
+            monotonic=monotonic,
+            about=self._about,
         )
+        self._standing = Standing(model=model, lists_all=self._dialect.lists_all_models, about=self._about)
         self._client: OpenAIClient | None = None
         self._root: OpenAIClient | None = None
 
@@ -85,9 +97,15 @@ class UpstreamEngine:
             idle_seconds=options.idle_seconds,
             call_seconds=options.call_seconds,
         )
-        reuses_streams = self._dialect.reuses_streams
-        self._client = OpenAIClient(self._base_url, key=self._key, patience=patience, reuses_streams=reuses_streams)
-        self._root = OpenAIClient(self._base_url.removesuffix("/v1"), key=self._key, patience=patience)
+        self._client = OpenAIClient(
+            self._base_url,
+            key=self._key,
+            patience=patience,
+            reuses_streams=self._dialect.reuses_streams,
+            about=self._about,
+        )
+        root = self._base_url.removesuffix("/v1")
+        self._root = OpenAIClient(root, key=self._key, patience=patience, about=self._about)
 
     async def close(self) -> None:
         """Drop every connection; generations in flight fail with Unavailable."""
@@ -99,15 +117,19 @@ class UpstreamEngine:
 
     async def health(self) -> Health:
         """Return whether the other server lists its models and, where its kind can tell, calls itself healthy."""
+        address = self._about["base_url"]
         if self._breaker.is_open:
-            return Health(ready=False, detail=f"{self._base_url}: it has not answered; left alone for a while")
+            return Health(ready=False, detail=f"{address}: it has not answered; left alone for a while")
         try:
             if self._dialect.health_path is not None and self._root is not None:
                 await self._root.check(self._dialect.health_path)  # a router's page is plain text
-            await self._open_client().call("GET", "/models")
+            trouble = self._standing.check_names(await self._open_client().call("GET", "/models"))
         except Failure as failure:
-            return Health(ready=False, detail=f"{self._base_url}: {type(failure).__name__}")
-        return Health(ready=True, detail=self._base_url)
+            if isinstance(failure, KeyRefused):
+                self._standing.note_refused_key()
+            return Health(ready=False, detail=f"{address}: {type(failure).__name__}")
+        self._breaker.note_probe()
+        return Health(ready=not trouble, detail=f"{address}: {trouble}" if trouble else address)
 
     async def count_text_tokens(self, prompt: Prompt) -> int:
         """Return an estimate by words and signs: the API of OpenAI has no call that counts."""
@@ -130,6 +152,8 @@ class UpstreamEngine:
             pieces = cut_at_stop(self._generate(prompt, sampling), sampling.stop)
         else:
             pieces = self._generate(prompt, sampling)
+        if must_call(prompt):
+            pieces = keep_due_call(pieces, prompt)
         has_called = False
         async with aclosing(pieces):
             async for piece in pieces:
@@ -142,24 +166,38 @@ class UpstreamEngine:
     async def _generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         body = await asyncio.to_thread(self._render_body, prompt, sampling)
         headers = self._routing_headers(prompt)
-        for attempt in range(self._options.retries + 1):
-            has_started = False
-            try:
-                with self._breaker.passage():
-                    stream = self._open_client().stream_chat(
-                        "/chat/completions", body, top_logprobs=sampling.top_logprobs, headers=headers
-                    )
-                    async with aclosing(stream) as pieces:
+        with self._breaker.passage() as is_trial:
+            retries = 0 if is_trial else self._options.retries
+            for attempt in range(retries + 1):
+                has_started = False
+                try:
+                    async with aclosing(self._stream(body, headers, sampling)) as pieces:
                         async for piece in pieces:
-                            if not has_started:
-                                self._breaker.note_life()
                             has_started = True
                             yield read(piece, sampling, self._dialect)
-                return
-            except (Unavailable, RateLimited) as failure:
-                if has_started or attempt == self._options.retries or not self._is_worth_another(failure, attempt):
+                    return
+                except (KeyRefused, NotServed) as failure:
+                    await self._standing.note_refusal(failure, self._open_client())
                     raise
-            await self._sleep(self._pause_seconds(attempt))
+                except (Unavailable, RateLimited) as failure:
+                    if has_started or attempt == retries or not self._is_worth_another(failure, attempt):
+                        raise
+                await self._sleep(self._pause_seconds(attempt))
+
+    async def _stream(self, body: bytes, headers: dict[str, str], sampling: Sampling) -> AsyncGenerator[Piece, None]:
+        """Ask once; each piece is a sign of life."""
+        stream = self._open_client().stream_chat(
+            "/chat/completions",
+            body,
+            top_logprobs=sampling.top_logprobs,
+            max_tokens=sampling.max_tokens,
+            headers=headers,
+        )
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                self._breaker.note_life()
+                self._standing.note_answer()
+                yield piece
 
     def _is_worth_another(self, failure: Failure, attempt: int) -> bool:
         """Whether the wait that the other side asks for is short; a stalled request has waited enough."""

@@ -15,6 +15,7 @@ from vitrail.domain.chat import Sampling, ToolMode
 from vitrail.domain.completion import TokenLogprob
 from vitrail.domain.errors import InvalidArgument
 from vitrail.engines.base import FinishPiece, Piece, Prompt, TextPiece
+from vitrail.engines.due_calls import must_call
 from vitrail.engines.openai_wire import Json
 from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.vocabulary import read_token
@@ -46,6 +47,7 @@ class Dialect:
     switches_thinking: bool = False  # the chat template takes `enable_thinking`
     thinks_before_json: bool = True  # else JSON of a schema begins at once and would be taken for the thought
     health_path: str | None = None
+    lists_all_models: bool = False  # and refuses every other name
     sends_longer_pieces: bool = False  # at the request's own `stream_interval`, in tokens
     reuses_streams: bool = False  # the connection of a stream that ended takes the next request; llama.cpp drops it
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -60,6 +62,7 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
             calls_beside_schema=False,  # the schema wins, and no call can come
             switches_thinking=True,
             health_path="/health",
+            lists_all_models=True,
             sends_longer_pieces=True,
             reuses_streams=True,
         ),
@@ -90,6 +93,7 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
             switches_thinking=True,
             thinks_before_json=False,
             health_path="/health",
+            lists_all_models=True,
         ),
         ServerKind.OLLAMA: Dialect(
             keeps_tool_choice=False, calls_beside_schema=False, takes_parallel_calls=False, seed_limit=SIGNED_SEEDS
@@ -109,15 +113,15 @@ def refuse(sampling: Sampling, dialect: Dialect) -> None:
 def must_force(prompt: Prompt, dialect: Dialect) -> bool:
     """Return whether calls come from this kind of server only if the answer is held to a schema of calls."""
     choice = prompt.tool_choice
-    must_call = choice is not None and (choice.mode is ToolMode.REQUIRED or choice.name is not None)
     may_be_json = prompt.response_format is not None and (choice is None or choice.mode is not ToolMode.NONE)
-    is_kept = (dialect.keeps_tool_choice or not must_call) and (dialect.calls_beside_schema or not may_be_json)
+    is_kept = (dialect.keeps_tool_choice or not must_call(prompt)) and (dialect.calls_beside_schema or not may_be_json)
     return bool(prompt.tools) and not is_kept
 
 
 def adapt(body: Json, dialect: Dialect, *, is_read_whole: bool = False) -> Json:
     """Return the rendered request as this kind of server has to be told it; `body` itself may be changed."""
-    if is_read_whole and dialect.sends_longer_pieces and "tools" not in body:  # calls are parsed token by token
+    is_parsed = "tools" in body or "reasoning_effort" in body  # calls and thoughts are found over there, token by token
+    if is_read_whole and dialect.sends_longer_pieces and not is_parsed:
         body["stream_interval"] = LONGER_PIECE_TOKENS
     if dialect.counts_as_it_goes:
         body["stream_options"]["continuous_usage_stats"] = True

@@ -17,8 +17,10 @@ import pybase64
 from vitrail.domain.errors import ContextTooLong, Failure, InvalidArgument, Unavailable
 from vitrail.engines.base import Health
 from vitrail.engines.image_base import DrawnImage
-from vitrail.engines.openai_client import OpenAIClient, Patience
+from vitrail.engines.openai_client import OpenAIClient, Patience, show_url
+from vitrail.engines.openai_errors import KeyRefused, NotServed
 from vitrail.engines.upstream_options import UpstreamOptions
+from vitrail.engines.upstream_standing import Standing
 
 _DATA_URI_HEAD = re.compile(r"data:image/[a-z]{1,10};base64,")  # some servers write it before the base64
 
@@ -35,11 +37,15 @@ class _Answer(msgspec.Struct):
 class UpstreamImages:
     """Asks for images of `model` at `base_url`, which ends before `/images/generations`, usually with `/v1`."""
 
-    def __init__(self, options: UpstreamOptions, *, base_url: str, model: str, key: str | None = None) -> None:
+    def __init__(
+        self, options: UpstreamOptions, *, base_url: str, model: str, name: str | None = None, key: str | None = None
+    ) -> None:
         self._options = options
         self._base_url = base_url.rstrip("/")
         self._model = model
         self._key = key
+        self._about = {"model": name or model, "base_url": show_url(self._base_url)}
+        self._standing = Standing(model=model, lists_all=False, about=self._about)
         self._client: OpenAIClient | None = None
 
     @property
@@ -57,7 +63,7 @@ class UpstreamImages:
             idle_seconds=options.idle_seconds,
             call_seconds=options.call_seconds,
         )
-        self._client = OpenAIClient(self._base_url, key=self._key, patience=patience)
+        self._client = OpenAIClient(self._base_url, key=self._key, patience=patience, about=self._about)
 
     async def close(self) -> None:
         """Drop every connection; generations in flight fail with Unavailable."""
@@ -68,10 +74,12 @@ class UpstreamImages:
     async def health(self) -> Health:
         """Return whether the other server lists its models."""
         try:
-            await self._open_client().call("GET", "/models")
+            trouble = self._standing.check_names(await self._open_client().call("GET", "/models"))
         except Failure as failure:
-            return Health(ready=False, detail=f"{self._base_url}: {type(failure).__name__}")
-        return Health(ready=True, detail=self._base_url)
+            if isinstance(failure, KeyRefused):
+                self._standing.note_refused_key()
+            return Health(ready=False, detail=f"{self._about['base_url']}: {type(failure).__name__}")
+        return Health(ready=not trouble, detail=f"{self._about['base_url']} {trouble}".strip())
 
     async def draw(self, prompt: str, *, n: int) -> tuple[DrawnImage, ...]:
         """Return one to `n` images; raises Unavailable, RateLimited or InvalidArgument."""
@@ -81,10 +89,14 @@ class UpstreamImages:
             answer = await self._open_client().post_bounded(
                 "/images/generations", body, seconds=options.image_seconds, limit_bytes=options.image_answer_bytes
             )
+        except (KeyRefused, NotServed) as failure:
+            await self._standing.note_refusal(failure, self._open_client())
+            raise
         except ContextTooLong:
             raise
         except InvalidArgument as failure:
             raise InvalidArgument("The image model refused the request.") from failure
+        self._standing.note_answer()
         return await asyncio.to_thread(_parse_images, answer, n)
 
     def _open_client(self) -> OpenAIClient:
