@@ -165,9 +165,20 @@ async def test_i31_refuses_pictures_for_a_text_model(tiny_vlm, llama_options, as
 
 
 async def test_m06_a_prompt_over_the_window_is_refused(llama, ask, collect):
-    """M06 the engine's own error about the context window becomes ours."""
-    with pytest.raises(ContextTooLong):
+    """M06 the engine's own error about the context window becomes ours, with its numbers."""
+    with pytest.raises(ContextTooLong, match=r"maximum prompt length is \d+ but the request contains 50\d\d tokens"):
         await collect(llama, ask("x" * 5000))
+
+
+async def test_m06_a_text_that_is_surely_too_long_is_not_counted(llama, ask, monkeypatch):
+    """M06 no token has so many characters that megabytes would fit; one call to the child less, which takes seconds."""
+
+    async def call(*_):
+        pytest.fail("asked the child")
+
+    monkeypatch.setattr(llama, "_call", call)
+    with pytest.raises(ContextTooLong, match="more than"):
+        await llama.count_text_tokens(ask("x" * 5_000_000))
 
 
 @pytest.mark.parametrize("schema", ['{"type": "nonsense"}', '{"$ref": "#/nowhere"}', '{"type": 5}'])

@@ -19,12 +19,12 @@ from typing import Any
 import msgspec
 
 from vitrail.domain.chat import Sampling
-from vitrail.domain.errors import InvalidArgument, Unavailable
+from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
 from vitrail.domain.pictures import PreparedImage
 from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token
 from vitrail.engines.digests import read_digest
 from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
-from vitrail.engines.llama.gguf_header import read_control_tokens
+from vitrail.engines.llama.gguf_header import Vocabulary, read_vocabulary
 from vitrail.engines.llama.link import Link
 from vitrail.engines.llama.markers import Neutraliser
 from vitrail.engines.llama.memory_files import Lend, MemoryFiles
@@ -61,6 +61,7 @@ class LlamaEngine:
         self._fingerprint = ""
         self._read_state: tuple[tuple[int, int], ...] = ()
         self._media_marker = ""
+        self._vocabulary = Vocabulary((), 0)
         self._plain = Neutraliser(())
 
     @property
@@ -119,6 +120,7 @@ class LlamaEngine:
     async def count_text_tokens(self, prompt: Prompt) -> int:
         """Return the tokens of the templated prompt without those that stand for pictures."""
         self._refuse(prompt)
+        self._refuse_surely_too_long(prompt)
         if not self._has_template_tools:
             prompt = replace(force_tools(prompt), response_format=None)  # a grammar has no tokens, and takes time
         body = render_chat(prompt, Sampling(), self._rendering(lambda _: ONE_PIXEL_BMP))
@@ -183,6 +185,16 @@ class LlamaEngine:
         """Raise InvalidArgument for what this model cannot take, before anything is sent."""
         if prompt.images and not self._capabilities.images:
             raise InvalidArgument("This model takes text only, and the request has images.")
+
+    def _refuse_surely_too_long(self, prompt: Prompt) -> None:
+        """Raise ContextTooLong where even the longest tokens would be too many; to count megabytes takes seconds."""
+        chars = sum(len(message.text) for message in prompt.messages)
+        least_tokens = chars // max(1, self._vocabulary.longest_token_chars)
+        if self._vocabulary.longest_token_chars and least_tokens >= self._options.context_tokens:
+            raise ContextTooLong(
+                f"This model's maximum prompt length is {self._options.context_tokens} but the request contains "
+                f"more than {least_tokens} tokens."
+            )
 
     def _ready_link(self) -> Link:
         if self._supervisor.child is None or self._link is None:
@@ -268,7 +280,8 @@ class LlamaEngine:
             state = tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
             if state == self._read_state:
                 return
-            self._plain = Neutraliser(read_control_tokens(self._gguf))
+            self._vocabulary = read_vocabulary(self._gguf)
+            self._plain = Neutraliser(self._vocabulary.control_tokens)
             self._fingerprint = self._compute_fingerprint()
             self._read_state = state
         except (OSError, ValueError) as failure:
