@@ -36,6 +36,8 @@ engine = "llama"
 gguf = "model.gguf"
 mmproj = "mmproj.gguf"
 ```
+
+A relative path means the folder that the server is started in, wherever the file stands.
 """
 
 

@@ -207,6 +207,17 @@ def test_a_malformed_acl_makes_no_key(run: Run) -> None:
     assert rows(run("keys", "list", "--json")) == []
 
 
+def test_acls_that_let_a_key_do_nothing_are_told(run: Run, scripted: Path) -> None:
+    """The key is made as asked, since what it names may come; standard error says what is missing or misspelt."""
+    made = run("keys", "create", "--name", "half", "--acl", "api-key:model:grok-2-vision")
+    assert made.stdout.startswith("xai-") and "names no endpoint" in made.stderr and "No model" not in made.stderr
+    typos = run("keys", "create", "--name", "x", "--acl", "api-key:model:grok-9", "--acl", "api-key:endpoint:chatt")
+    assert "No model is called 'grok-9' now" in typos.stderr and "chat, image, messages" in typos.stderr
+    assert "no endpoint 'chatt'" in run("keys", "update", "half", "--acl", "api-key:endpoint:chatt").stderr
+    fine = run("keys", "create", "--name", "ok", "--acl", "api-key:model:*", "--acl", "api-key:endpoint:chat")
+    assert "Note" not in fine.stderr + run("keys", "update", "half", "--qpm", "5").stderr
+
+
 def test_management_keys_are_apart(run: Run) -> None:
     """Made for all teams or for one; not among the API keys."""
     secret = run("keys", "create", "--management", "--name", "op").stdout.strip()

@@ -19,7 +19,7 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from vitrail.cli.program import build_program
-from vitrail.domain.errors import InvalidArgument, NotFound, Unavailable
+from vitrail.domain.errors import Failure, InvalidArgument, NotFound, Unavailable
 from vitrail.engines.weights import WeightsUnavailable
 from vitrail.settings import SettingsError
 
@@ -112,6 +112,35 @@ def test_missing_file_is_named(run: Run) -> None:
     """A file that is not there is an error that names it."""
     with pytest.raises(InvalidArgument, match=r"absent\.png cannot be read"):
         run("ask", "absent.png", "what?")
+
+
+@pytest.mark.parametrize(
+    "words", [["wide.png"], ["wide.png", "wide.png"], ["wide.png", " "], ["http://127.0.0.1/a.png"]]
+)
+def test_ask_without_a_question_says_so(run: Run, picture: str, words: list[str]) -> None:
+    """An image in the place of the question is no question; the wrong use of a command exits with 2."""
+    result = run("ask", *words)
+    assert result.exit_code == 2
+    assert "the question is missing; it comes last" in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_ask_takes_a_question_too_long_for_a_file_name(run: Run) -> None:
+    """Whether the question is a file is asked of the file system, which refuses names of more than 255 bytes."""
+    assert run("ask", "What? " * 1000).stdout.strip() == "I see no image."
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:1/v1", "The server at http://127.0.0.1:1/v1 cannot be reached: Connection refused."),
+        ("localhost:8000/v1", "localhost:8000/v1 is no base URL; write http://HOST:PORT/v1."),
+        ("http://", "http:// is no base URL; write http://HOST:PORT/v1."),
+    ],
+)
+def test_ask_of_a_server_that_is_not_there(run: Run, url: str, expected: str) -> None:
+    """The error says which server and why, in one sentence."""
+    with pytest.raises(Failure, match=f"^{re.escape(expected)}$"):
+        run("ask", "hello", "--url", url, "--api-key", "k")
 
 
 def test_ask_answers_without_a_server(run: Run, picture: str) -> None:

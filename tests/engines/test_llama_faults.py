@@ -81,8 +81,9 @@ async def test_m05_a_hung_child_is_killed_and_replaced(tiny_vlm, llama_options, 
 
 
 async def test_m05_a_child_that_hangs_within_an_answer_is_killed(tiny_vlm, llama_options, ask_for_long, until):
-    """M05 the idle limit between tokens kills the child as well."""
-    engine = LlamaEngine(llama_options.model_copy(update={"idle_seconds": 0.3}), tiny_vlm.gguf, tiny_vlm.mmproj)
+    """M05 after the idle limit between tokens the child is asked for its health, and killed if it is silent then."""
+    impatient = llama_options.model_copy(update={"idle_seconds": 0.3, "probe_seconds": 2.0})
+    engine = LlamaEngine(impatient, tiny_vlm.gguf, tiny_vlm.mmproj)
     await engine.start()
     try:
         stream = engine.generate(ask_for_long, LONG)

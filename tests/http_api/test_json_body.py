@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -41,6 +43,21 @@ def test_j05_a_lone_surrogate_in_an_image_url_is_malformed():
     url = b'{"role":"user","content":[{"type":"image_url","image_url":{"url":"\\ud800"}}]}'
     with pytest.raises(MalformedBody):
         parse_chat(b'{"model":"m","messages":[' + url + b"]}", HttpOptions())
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\uDC00", "a\\udbff"])
+@pytest.mark.parametrize("content", ['"%s"', '"%s and more text after it"', '[{"type":"text","text":"%s"}]'])
+def test_j05_half_of_a_surrogate_pair_is_named(half, content):
+    """The refusal says which escape it is, wherever it stands; the end of the text is not at fault."""
+    message = '{"role":"user","content":%s}' % (content % half)
+    with pytest.raises(MalformedBody, match=re.escape(f"the escape {half.lstrip('a')} is half of a surrogate pair")):
+        parse_chat(b'{"model":"m","messages":[' + message.encode() + b"]}", HttpOptions())
+
+
+def test_j05_a_text_that_was_cut_is_called_so():
+    """A whole pair before the end is not what is wrong."""
+    with pytest.raises(MalformedBody, match="truncated"):
+        parse_chat(b'{"model":"m","messages":[{"role":"user","content":"\\ud83d\\ude00', HttpOptions())
 
 
 def test_j04_the_last_of_duplicate_keys_wins():

@@ -22,6 +22,7 @@ from vitrail.service.keyring import Keyring, KeyringOptions, NewKey
 from vitrail.service.rate_limits import RateLimitOptions, RateLimits
 from vitrail.service.teams import Teams
 from vitrail.store.database import Database, DatabaseOptions, open_database
+from vitrail.store.patience import DatabaseAway
 
 PRICED = Model("grok-2-vision-1212", "fake", 1, aliases=("grok-2-vision",), prices=Prices(prompt_text=20000))
 FREE = Model("free-1", "fake", 1)
@@ -131,6 +132,18 @@ async def test_last_use_is_written_down(gate: Gate) -> None:
     assert await gate.keyring.write_last_used() == 1
     assert gate.keyring.find_one(new.key.id).last_used_at == gate.now
     assert await gate.keyring.write_last_used() == 0
+
+
+async def test_last_use_that_cannot_be_written_now_is_written_later(gate: Gate) -> None:
+    """A database that is away for a while makes no key look unused."""
+    new = gate.key()
+    await gate.admit(new)
+    gate.database.run(lambda c: c.exec_driver_sql("ALTER TABLE api_keys RENAME TO away"))
+    with pytest.raises(DatabaseAway):
+        await gate.keyring.write_last_used()
+    gate.database.run(lambda c: c.exec_driver_sql("ALTER TABLE away RENAME TO api_keys"))
+    assert await gate.keyring.write_last_used() == 1
+    assert gate.keyring.find_one(new.key.id).last_used_at == gate.now
 
 
 async def test_a_key_has_limits_of_its_own(gate: Gate) -> None:

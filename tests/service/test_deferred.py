@@ -673,6 +673,6 @@ async def test_m15_two_runners_share_the_jobs_out(open_desk: Callable[..., Desk]
 async def test_m10_a_database_that_fails_is_unavailable_to_the_client(desk: Desk, ask: Ask, tmp_path: Path) -> None:
     """M10: a request that cannot be stored is not accepted."""
     desk.bench.database.run(lambda c: c.exec_driver_sql("DROP TABLE job_parts"))
-    with pytest.raises(Unavailable, match="not available right now"):
+    with pytest.raises(Unavailable, match="the database cannot be used right now"):
         await desk.accept(ask())
     assert desk.count() == 0

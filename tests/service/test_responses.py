@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from vitrail.domain.chat import ChatRequest, ImagePart, Message, Role, TextPart, Tool, ToolCall
 from vitrail.domain.completion import Choice, Chunk, Completion, CompletionHead, FinishReason, Usage
@@ -160,16 +159,13 @@ async def test_closing_the_chunks_closes_the_completion(kept: Kept):
         await kept.responses.find(opened.head.id, kept.grant)
 
 
-async def test_a_database_that_cannot_be_reached_is_unavailable(kept: Kept, monkeypatch: pytest.MonkeyPatch):
+async def test_a_database_that_cannot_be_reached_is_unavailable(kept: Kept):
     """In words that say nothing about the inside."""
-
-    async def broken(statement: object) -> object:
-        raise OperationalError("SELECT secret", {}, Exception("disk"))
-
-    monkeypatch.setattr(kept.database, "read", broken)
+    kept.database.run(lambda c: c.exec_driver_sql("DROP TABLE responses"))
     with pytest.raises(Unavailable) as caught:
         await kept.responses.find("x", kept.grant)
-    assert "secret" not in caught.value.sentence
+    assert "SELECT" not in caught.value.sentence
+    assert "responses" not in caught.value.sentence
 
 
 def test_a_response_comes_back_from_its_bytes():

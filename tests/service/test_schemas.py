@@ -142,6 +142,17 @@ def test_j21_references_in_a_circle_are_refused(schema: dict[str, Any]) -> None:
     assert _parse({"type": "array", "items": {"$ref": "#"}})
 
 
+def test_what_has_no_end_is_called_as_the_client_calls_it() -> None:
+    """The names that definitions get inside mean nothing to who wrote the schema."""
+    for schema, pointer in (
+        ({"$ref": "#"}, "#"),
+        ({"$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}, "$ref": "#/$defs/A"}, "#/$defs/A"),
+        ({"type": "array", "minItems": 1, "items": {"$ref": "#"}}, "#"),
+    ):
+        with pytest.raises(InvalidArgument, match=f"`{re.escape(pointer)}`"):
+            _parse(schema)
+
+
 @pytest.mark.parametrize(
     "text",
     [

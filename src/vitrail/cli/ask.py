@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -20,9 +21,9 @@ from rich.console import Console
 from vitrail.app import Runtime, open_runtime
 from vitrail.app_engines import pull_weights
 from vitrail.cli.options import AsJson, ConfigFile, DataDir, load
-from vitrail.cli.pictures import image_url
+from vitrail.cli.pictures import image_url, is_image_name
 from vitrail.domain.completion import Completion
-from vitrail.domain.errors import Failure, Unavailable
+from vitrail.domain.errors import Failure, InvalidArgument, Unavailable
 from vitrail.domain.keys import Grant
 from vitrail.domain.pictures import Detail
 from vitrail.engines.weights_progress import ConsoleProgress
@@ -49,6 +50,8 @@ def ask(
 ) -> None:
     """Ask about images without a running server: `vitrail ask receipt.jpg "What is the total?"`."""
     *images, question = words  # Typer lets no empty list through
+    if not question.strip() or is_image_name(question):
+        raise typer.BadParameter("the question is missing; it comes last, after the images", param_hint="QUESTION")
     settings = load(data_dir=data_dir, config=config)
     body: dict[str, Any] = {
         "model": model or _first_language(settings),
@@ -121,6 +124,11 @@ async def _local_runtime(settings: Settings, *, tell: Any) -> AsyncIterator[tupl
             yield runtime, Grant(key=key, endpoint="chat", request_id=runtime.services.new_id())
 
 
+def _reason(error: OSError) -> str:
+    """Return what the system calls the error; asyncio's own text repeats the address as Python writes it."""
+    return (os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror) or str(error)
+
+
 async def _ask_server(url: str, api_key: str, body: dict[str, Any]) -> bytes:
     timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
     headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
@@ -130,8 +138,14 @@ async def _ask_server(url: str, api_key: str, body: dict[str, Any]) -> bytes:
             session.post(f"{url.rstrip('/')}/chat/completions", data=BytesIO(msgspec.json.encode(body))) as response,
         ):
             answer = await response.read()
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        raise InvalidArgument(f"{url} is no base URL; write http://HOST:PORT/v1.") from error
+    except aiohttp.ClientConnectorError as error:
+        raise Unavailable(f"The server at {url} cannot be reached: {_reason(error.os_error)}.") from error
+    except TimeoutError as error:
+        raise Unavailable(f"The server at {url} did not answer within {_ANSWER_SECONDS:g} s.") from error
     except aiohttp.ClientError as error:
-        raise Unavailable(f"The server at {url} cannot be reached: {error}.") from error
+        raise Unavailable(f"The server at {url} did not answer: {error}.") from error
     if response.status != 200:
         raise Failure(f"The server answered {response.status}: {answer.decode('utf-8', 'replace')[:2000]}")
     return answer

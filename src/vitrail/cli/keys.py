@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from vitrail.cli.acl_warnings import warn_of_acls
 from vitrail.cli.database import opened_database, parse_expiry, parse_span, show_rows
 from vitrail.cli.options import AsJson, ConfigFile, DataDir
 from vitrail.domain.keys import ApiKey, ManagementKey
@@ -20,6 +21,7 @@ from vitrail.domain.limits import LARGEST_LIMIT, Limits
 from vitrail.service.keyring import Keyring
 from vitrail.service.management_keys import ManagementKeys
 from vitrail.service.teams import DEFAULT_TEAM
+from vitrail.settings import Settings
 
 Reference = Annotated[str, typer.Argument(help="The key's id, name or redacted form.")]
 Acls = Annotated[list[str] | None, typer.Option("--acl", help="Such as api-key:model:NAME; may be repeated.")]
@@ -62,7 +64,7 @@ def create(
             made = ManagementKeys(database).create(name=name, team=team, expires_at=expires_at)
         _print_secret(made.secret, _management_row(made.key), as_json=as_json)
         return
-    with _keyring(data_dir, config) as keyring:
+    with _keyring(data_dir, config) as (keyring, settings):
         new = keyring.create(
             name=name,
             team=team or DEFAULT_TEAM,
@@ -71,6 +73,7 @@ def create(
             expires_at=expires_at,
         )
     _print_secret(new.secret, _row(new.key), as_json=as_json)
+    _warn(new.key, settings)
 
 
 def list_(
@@ -101,7 +104,7 @@ def update(
     config: ConfigFile = None,
 ) -> None:
     """Change what is named of a key; ACLs that are named take the place of those it has."""
-    with _keyring(data_dir, config) as keyring:
+    with _keyring(data_dir, config) as (keyring, settings):
         found = keyring.find_one(key)
         limits = Limits(qps, qpm, tpm) if no_limits else Limits(qps, qpm, tpm).over(found.limits)
         changed = replace(
@@ -112,6 +115,8 @@ def update(
             expires_at=parse_expiry(expires) or found.expires_at,
         )
         print(f"Changed {keyring.update(changed).redacted}.")
+    if acl:
+        _warn(changed, settings)
 
 
 def rotate(
@@ -122,20 +127,20 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Give a key another secret and print it, this once."""
-    with _keyring(data_dir, config) as keyring:
+    with _keyring(data_dir, config) as (keyring, _):
         new = keyring.rotate(key, grace_seconds=parse_span(grace).total_seconds())
     _print_secret(new.secret, _row(new.key), as_json=as_json)
 
 
 def block(key: Reference, data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """Block a key; requests with it are refused with 403."""
-    with _keyring(data_dir, config) as keyring:
+    with _keyring(data_dir, config) as (keyring, _):
         print(f"Blocked {keyring.block(key).redacted}.")
 
 
 def unblock(key: Reference, data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """Let a blocked key work again."""
-    with _keyring(data_dir, config) as keyring:
+    with _keyring(data_dir, config) as (keyring, _):
         print(f"Unblocked {keyring.block(key, blocked=False).redacted}.")
 
 
@@ -150,14 +155,20 @@ def delete(
         with opened_database(data_dir, config) as (database, _):
             print(f"Deleted {ManagementKeys(database).delete(key).redacted}.")
         return
-    with _keyring(data_dir, config) as keyring:
+    with _keyring(data_dir, config) as (keyring, _):
         print(f"Deleted {keyring.delete(key).redacted}.")
 
 
 @contextmanager
-def _keyring(data_dir: Path | None, config: Path | None) -> Iterator[Keyring]:
+def _keyring(data_dir: Path | None, config: Path | None) -> Iterator[tuple[Keyring, Settings]]:
     with opened_database(data_dir, config) as (database, settings):
-        yield Keyring(database, settings.keys, monotonic=time.monotonic)
+        yield Keyring(database, settings.keys, monotonic=time.monotonic), settings
+
+
+def _warn(key: ApiKey, settings: Settings) -> None:
+    """Say on standard error what the key will not be able to do."""
+    for sentence in warn_of_acls(key.acls, settings.served_models):
+        print(f"Note: {sentence}", file=sys.stderr)
 
 
 def _print_secret(secret: str, row: dict[str, object], *, as_json: bool) -> None:

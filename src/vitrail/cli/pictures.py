@@ -8,10 +8,22 @@ from pathlib import Path
 from vitrail.domain.errors import InvalidArgument
 from vitrail.domain.pictures import Detail, ImageReference
 
+_ADDRESSES = ("http://", "https://", "data:")
+
+
+def is_image_name(text: str) -> bool:
+    """Tell whether text names a file that is there, or is a web address and nothing else."""
+    if text.startswith(_ADDRESSES):
+        return not any(map(str.isspace, text))
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name of a file, or with a NUL
+        return False
+
 
 def image_url(name: str) -> str:
     """Return a web address as it is, and a file as a data URI; raises InvalidArgument for a file that is not there."""
-    if name.startswith(("http://", "https://", "data:")):
+    if name.startswith(_ADDRESSES):
         return name
     path = Path(name)
     try:

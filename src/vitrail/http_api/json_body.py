@@ -18,6 +18,8 @@ T = TypeVar("T")
 _SLICE_BYTES = 1 << 18
 _LONGEST_REASON = 240
 _JSON_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "dict": "object"}
+_HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HALF_OF_A_PAIR = re.compile(_HIGH + rb"(?!" + _LOW + rb")|(?<!" + _HIGH + rb")" + _LOW)
 _CHOICES = {
     "role": "`system`, `developer`, `user`, `assistant`, `tool` or `function`",
     "type": "a type that is known here",
@@ -43,8 +45,7 @@ def decode_json(text: bytes | bytearray | memoryview | msgspec.Raw, shape: type[
     except RecursionError as error:
         raise MalformedBody("The request body is not valid JSON: it is nested too deep.") from error
     except (msgspec.DecodeError, UnicodeError) as error:
-        reason = str(error).removeprefix("JSON is malformed: ")[:_LONGEST_REASON]
-        raise MalformedBody(f"The request body is not valid JSON: {reason}.") from error
+        raise MalformedBody(f"The request body is not valid JSON: {_reason(str(error), text)}.") from error
 
 
 def mismatch(where: str, reason: str) -> ShapeMismatch:
@@ -99,6 +100,14 @@ def _check_utf8(body: bytes | bytearray) -> None:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise MalformedBody("The request body is not valid JSON: it is not UTF-8.") from error
+
+
+def _reason(message: str, text: bytes | bytearray | memoryview | msgspec.Raw) -> str:
+    """Return what is malformed; msgspec takes half of a surrogate pair near the end for a text that was cut."""
+    is_of_a_pair = "surrogate" in message or "truncated" in message
+    if is_of_a_pair and (half := _HALF_OF_A_PAIR.search(memoryview(text))):
+        return f"the escape {half[0].decode()} is half of a surrogate pair, which is no character"
+    return message.removeprefix("JSON is malformed: ")[:_LONGEST_REASON]
 
 
 def _explain(message: str, where: str) -> tuple[str, str]:

@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from vitrail.domain.billing import Amounts, EntryKind, Funds, LedgerEntry, plan_charge
-from vitrail.domain.errors import OutOfCredits, Unavailable
+from vitrail.domain.errors import OutOfCredits
 from vitrail.domain.settlement import Settlement
 from vitrail.store import billing as sql
 from vitrail.store.database import Database
@@ -62,12 +61,7 @@ class Billing:
         if not self.is_charging:
             return
         now = self._now()
-        try:
-            funds = await self._database.read(lambda connection: sql.read_funds(connection, team_id, now=now))
-        except SQLAlchemyError as error:
-            raise Unavailable(
-                "The service is currently unavailable: balances cannot be read.", retry_after_seconds=10
-            ) from error
+        funds = await self._database.read(lambda connection: sql.read_funds(connection, team_id, now=now))
         if funds.available_ticks <= self._held[team_id]:
             raise OutOfCredits(
                 f"Your team {team_id} has either used all available credits or reached its monthly spending limit. "

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,15 +19,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from vitrail.domain.chat import ChatRequest
 from vitrail.domain.completion import Completion
-from vitrail.domain.errors import Failure, InvalidArgument, NotFound, RateLimited, Unavailable
+from vitrail.domain.errors import Failure, InvalidArgument, NotFound, RateLimited
 from vitrail.domain.jobs import Job, JobState, Lease
 from vitrail.domain.keys import Grant
 from vitrail.service.completion import Completions
 from vitrail.service.job_format import pack_request, unpack_outcome
 from vitrail.store import jobs as sql
 from vitrail.store.database import Database
-
-T = TypeVar("T")
+from vitrail.store.patience import DatabaseAway
 
 _MIB = 1024 * 1024
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -96,9 +94,9 @@ class Deferred:
     async def accept(self, request: ChatRequest, grant: Grant) -> str:
         """Store the request with its images and return its id. Everything that can be refused is refused now.
 
-        Raises what `Completions.check` does, RateLimited for a team with too many jobs, Unavailable without a database.
+        Raises what `Completions.check` does, RateLimited for a team with too many jobs, DatabaseAway.
         """
-        await self._store(lambda connection: self._check_room(connection, grant.team_id, more_bytes=0))
+        await self._database.write(lambda connection: self._check_room(connection, grant.team_id, more_bytes=0))
         parts = await self._pack(request, grant)
         size_bytes = sum(map(len, parts))
         if size_bytes > self._options.request_bytes:
@@ -108,7 +106,7 @@ class Deferred:
                 hint="Send fewer or smaller images, or leave `deferred` out.",
             )
         job = self._job(request, grant, size_bytes)
-        await self._store(lambda connection: self._insert(connection, job, parts))
+        await self._database.write(lambda connection: self._insert(connection, job, parts))
         self._wake()
         return job.id
 
@@ -121,8 +119,8 @@ class Deferred:
         job_id = request_id.lower()
         state = None
         if _REQUEST_ID.fullmatch(job_id):
-            state = await self._store(
-                lambda connection: sql.find_state(connection, job_id, team_id=grant.team_id, now=now), is_read=True
+            state = await self._database.read(
+                lambda connection: sql.find_state(connection, job_id, team_id=grant.team_id, now=now)
             )
         if state in (JobState.PENDING, JobState.RUNNING):
             return Pending()
@@ -145,7 +143,7 @@ class Deferred:
     async def _hold(self, job_id: str, team_id: str, now: datetime) -> Delivery | None:
         """Return the outcome of an ended job under a new lease, or None where somebody else has it."""
         lease = Lease(self._new_id(), now + timedelta(seconds=self._options.delivery_seconds))
-        outcome = await self._store(
+        outcome = await self._database.write(
             lambda connection: sql.take_outcome(connection, job_id, lease, team_id=team_id, now=now)
         )
         if outcome is None:
@@ -194,13 +192,6 @@ class Deferred:
             text = f"The deferred requests of your team would have over {self._options.team_bytes:,} bytes together."
             raise RateLimited(text, hint=hint, retry_after_seconds=_FULL_RETRY_SECONDS)
 
-    async def _store(self, statement: Callable[[Connection], T], *, is_read: bool = False) -> T:
-        """Run a statement; a database that cannot do it now is Unavailable to the client."""
-        try:
-            return await (self._database.read(statement) if is_read else self._database.write(statement))
-        except SQLAlchemyError as error:
-            raise Unavailable("Deferred completions are not available right now.", retry_after_seconds=5) from error
-
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -226,7 +217,7 @@ class Delivery:
     async def _write(self, statement: Callable[[Connection], bool]) -> None:
         try:
             await self.database.write(statement)
-        except SQLAlchemyError as error:  # the client was answered; all that is left is to say so
+        except (DatabaseAway, SQLAlchemyError) as error:  # the client was answered; all that is left is to say so
             log = structlog.get_logger("vitrail.deferred")
             log.error("delivery not recorded", job=self.job_id, error=type(error).__name__)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from vitrail.engines.base import Health
 from vitrail.store.database import Database
+from vitrail.store.patience import DatabaseAway
 
 
 class Part(Protocol):
@@ -39,7 +39,7 @@ class HealthReport:
     async def _ask_database(self) -> str:
         try:
             await self._database.read(_select_one)
-        except SQLAlchemyError:
+        except DatabaseAway:
             return "not reachable"
         return "ok"
 

@@ -23,6 +23,7 @@ from vitrail.service.deferred import DeferredOptions
 from vitrail.service.job_format import pack_outcome, unpack_request
 from vitrail.store import jobs as sql
 from vitrail.store.database import Database
+from vitrail.store.patience import DatabaseAway
 
 _BACKOFF_FACTOR = 4
 _RENEWALS_A_LEASE = 3
@@ -195,7 +196,7 @@ class JobRunner:
                 is_kept = await self._database.write(
                     lambda connection: sql.finish_job(connection, job.id, lease_id, state=state, outcome=data)
                 )
-            except SQLAlchemyError as error:
+            except (DatabaseAway, SQLAlchemyError) as error:
                 self._log.error("outcome of a job not written", job=job.id, error=type(error).__name__)
                 await asyncio.sleep(self._options.poll_seconds)
             else:
@@ -214,7 +215,7 @@ class JobRunner:
             await self._database.write(
                 lambda connection: sql.put_off_job(connection, job.id, lease_id, run_at=run_at, attempts=attempts)
             )
-        except SQLAlchemyError as error:
+        except (DatabaseAway, SQLAlchemyError) as error:
             self._log.error("job not put back", job=job.id, error=type(error).__name__)
 
     async def _keep_lease(self, job: Job, lease_id: str) -> None:
@@ -226,7 +227,7 @@ class JobRunner:
             try:
                 if not await self._database.write(partial(sql.renew_lease, job_id=job.id, lease=lease)):
                     return
-            except SQLAlchemyError as error:
+            except (DatabaseAway, SQLAlchemyError) as error:
                 self._log.error("lease of a job not renewed", job=job.id, error=type(error).__name__)
             else:
                 held_until = renewed_at + self._options.lease_seconds

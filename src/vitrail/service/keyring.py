@@ -30,6 +30,7 @@ from vitrail.domain.limits import NO_LIMITS, Limits
 from vitrail.service.teams import DEFAULT_TEAM, find_or_make_team
 from vitrail.store import keys as sql
 from vitrail.store.database import Database
+from vitrail.store.patience import DatabaseAway
 from vitrail.store.teams import lock_teams
 
 _OPERATOR = "operator"
@@ -101,10 +102,14 @@ class Keyring:
         self._used_at[key.id] = self._now()
 
     async def write_last_used(self) -> int:
-        """Write when keys were last used; return how many."""
+        """Write when keys were last used; return how many. Where that cannot be done now, the next call does it."""
         used_at, self._used_at = self._used_at, {}
         if used_at:
-            await self._database.write(lambda connection: sql.write_last_used(connection, used_at))
+            try:
+                await self._database.write(lambda connection: sql.write_last_used(connection, used_at))
+            except DatabaseAway:
+                self._used_at = used_at | self._used_at
+                raise
         return len(used_at)
 
     @property

@@ -18,6 +18,7 @@ from vitrail.domain.settlement import Settlement
 from vitrail.service.billing import Billing
 from vitrail.store.completions import insert_settlements
 from vitrail.store.database import Database
+from vitrail.store.patience import DatabaseAway
 
 
 class LedgerOptions(BaseModel):
@@ -67,7 +68,7 @@ class Ledger:
             await self._database.write(
                 lambda connection: self._write_all(connection, rows), is_synced=self._billing.is_charging
             )
-        except SQLAlchemyError as error:
+        except (DatabaseAway, SQLAlchemyError) as error:
             self._log.error("usage not written", rows=len(rows), error=type(error).__name__)
             return 0
         for row in rows:

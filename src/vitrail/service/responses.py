@@ -7,28 +7,22 @@ is stored before its last chunk is yielded, so one that arrived whole can be gon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from vitrail.domain.chat import ChatRequest, ImagePart, Message, Role, TextPart
 from vitrail.domain.completion import Chunk, fold_chunks
-from vitrail.domain.errors import InvalidArgument, NotFound, Unavailable
+from vitrail.domain.errors import InvalidArgument, NotFound
 from vitrail.domain.keys import Grant
 from vitrail.domain.responses import ResponseRequest, StoredResponse
 from vitrail.service.completion import ChunkStream, Completions, OpenCompletion
 from vitrail.service.response_format import pack_response, unpack_response
 from vitrail.store import responses as sql
 from vitrail.store.database import Database
-
-T = TypeVar("T")
 
 _MEBIBYTE = 1024 * 1024
 _LONGEST_ID = 64
@@ -63,7 +57,6 @@ class Responses:
         self._options = options
         self._completions = completions
         self._now = now
-        self._log = structlog.get_logger("vitrail.responses")
 
     async def open(self, request: ResponseRequest, grant: Grant, *, is_read_whole: bool = False) -> OpenCompletion:
         """Start the answer, with the earlier turns before the request's own; return with the first piece at hand.
@@ -85,7 +78,7 @@ class Responses:
         """Return a response of the grant's team; raises NotFound."""
         _check_id(response_id)
         now = self._now()
-        data = await self._read(lambda c: sql.find_response(c, response_id, team_id=grant.team_id, now=now))
+        data = await self._database.read(lambda c: sql.find_response(c, response_id, team_id=grant.team_id, now=now))
         if data is None:
             raise _not_found(response_id)
         return unpack_response(data)
@@ -94,7 +87,8 @@ class Responses:
         """Delete a response of the grant's team; raises NotFound."""
         _check_id(response_id)
         now = self._now()
-        if not await self._write(lambda c: sql.delete_response(c, response_id, team_id=grant.team_id, now=now)):
+        team_id = grant.team_id
+        if not await self._database.write(lambda c: sql.delete_response(c, response_id, team_id=team_id, now=now)):
             raise _not_found(response_id)
 
     async def sweep(self) -> int:
@@ -106,7 +100,7 @@ class Responses:
         """Return what was said up to and with an earlier response."""
         _check_id(previous_id, where="previous_response_id")
         now, limit_bytes = self._now(), _TOOLS_AND_ANSWERS * self._options.conversation_bytes
-        rows, is_whole = await self._read(
+        rows, is_whole = await self._database.read(
             lambda c: sql.load_conversation(c, previous_id, team_id=grant.team_id, now=now, limit_bytes=limit_bytes)
         )
         if not rows:
@@ -129,7 +123,7 @@ class Responses:
                 where="store",
                 hint=_DO_NOT_STORE,
             )
-        stored_bytes = await self._read(lambda c: sql.count_stored_bytes(c, grant.team_id, now=now))
+        stored_bytes = await self._database.read(lambda c: sql.count_stored_bytes(c, grant.team_id, now=now))
         if stored_bytes + _count_bytes(asked) > self._options.team_bytes:
             raise InvalidArgument(
                 f"Your team's stored responses take {stored_bytes:,} of {self._options.team_bytes:,} bytes.",
@@ -168,22 +162,7 @@ class Responses:
             expires_at=response.expires_at,
             data=await asyncio.to_thread(pack_response, response),
         )
-        await self._write(lambda connection: sql.insert_response(connection, row))
-
-    async def _read(self, statement: Callable[[Connection], T]) -> T:
-        return await self._answered(self._database.read(statement))
-
-    async def _write(self, statement: Callable[[Connection], T]) -> T:
-        return await self._answered(self._database.write(statement))
-
-    async def _answered(self, statement: Awaitable[T]) -> T:
-        try:
-            return await statement
-        except SQLAlchemyError as error:
-            self._log.error("responses not reached", error=type(error).__name__)
-            raise Unavailable(
-                "The service is currently unavailable: stored responses cannot be reached.", retry_after_seconds=10
-            ) from error
+        await self._database.write(lambda connection: sql.insert_response(connection, row))
 
 
 def read_completed_at(opened: OpenCompletion) -> datetime:

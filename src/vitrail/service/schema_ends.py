@@ -6,16 +6,17 @@ not required and a union with another way out are ends.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 Json = dict[str, Any]
 
 
-def find_endless(schema: Json) -> str | None:
-    """Return in words what never ends, or None."""
+def find_endless(schema: Json, pointers: Mapping[str, str]) -> str | None:
+    """Return in words what never ends, or None; `pointers` says what the client called each definition."""
     definitions: Json = schema.get("$defs", {})
     if circle := _find_circle(definitions):
-        return f"`$ref` goes in a circle at {circle!r}"
+        return f"`$ref` goes in a circle at `{pointers[circle]}`"
     finite: set[str] = set()
     known = -1
     while len(finite) > known:
@@ -25,7 +26,7 @@ def find_endless(schema: Json) -> str | None:
                 finite.add(name)
     for name in definitions:
         if name not in finite:
-            return f"a value of {name!r} needs another one inside it"
+            return f"a value of `{pointers[name]}` needs another one inside it"
     return None if _can_end(schema, finite) else "its root needs itself"
 
 

@@ -62,8 +62,9 @@ def parse_schema(text: str, *, where: str, lenient: bool = False) -> Json:
         ) from error
     if not isinstance(document, dict):
         raise InvalidArgument("A JSON Schema has to be an object.", where=where)
-    schema = _Parser(document, where, lenient=lenient).parse()
-    if endless := find_endless(schema):
+    parser = _Parser(document, where, lenient=lenient)
+    schema = parser.parse()
+    if endless := find_endless(schema, parser.pointers()):
         raise InvalidArgument(f"This JSON Schema has no end: {endless}.", where=where)
     return schema
 
@@ -87,6 +88,10 @@ class _Parser:
             for pointer, name in list(self._names.items())[len(definitions) :]:
                 definitions[name] = self._parse(self._find(pointer), pointer.removeprefix("#"), 0)
         return {**root, "$defs": definitions} if definitions else root
+
+    def pointers(self) -> dict[str, str]:
+        """Return where each definition of the result stands in the document: `#/$defs/Node`; `#` is its root."""
+        return {name: pointer[:LONGEST_SHOWN] for pointer, name in self._names.items()}
 
     def _parse(self, node: Any, path: str, depth: int) -> Json:
         """Return one schema; `path` is its JSON pointer."""

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, make_url,
 from sqlalchemy.exc import DatabaseError
 
 from vitrail.domain.errors import Unavailable
+from vitrail.store.patience import Patience
 
 T = TypeVar("T")
 
@@ -34,6 +35,9 @@ class DatabaseOptions(BaseModel):
     url: str = Field("", description="SQLAlchemy URL; empty means the SQLite file vitrail.db in the data directory.")
     busy_seconds: float = Field(5.0, gt=0, description="How long a statement waits for another writer.")
     readers: int = Field(4, ge=1, description="Threads that read at the same time.")
+    call_seconds: float = Field(
+        10.0, gt=0, description="Longest wait for the database, in its queue and on Postgres; then requests get 503."
+    )
 
 
 class DatabaseUnusable(Unavailable):
@@ -41,9 +45,13 @@ class DatabaseUnusable(Unavailable):
 
 
 class Database:
-    """An open database: many readers, and one writer at a time so that SQLite never meets itself."""
+    """An open database: many readers, and one writer at a time so that SQLite never meets itself.
 
-    def __init__(self, engine: Engine, *, readers: int) -> None:
+    Every call raises DatabaseAway, in bounded time, where the database cannot be used.
+    """
+
+    def __init__(self, engine: Engine, *, readers: int, call_seconds: float) -> None:
+        self._patience = Patience(call_seconds)
         self._engine = engine
         self._reading = engine.execution_options(**{_READS_ONLY: True})
         self._unsynced = engine.execution_options(**{_IS_SYNCED: False})
@@ -55,21 +63,15 @@ class Database:
 
         On SQLite no other writer comes between its statements; on Postgres it has to lock what it reads to change.
         """
-        with self._engine.begin() as connection:
-            return statement(connection)
+        return self._call(self._engine, statement, self._patience.until())
 
     def run_read(self, statement: Callable[[Connection], T]) -> T:
         """Run a reading `statement` on the calling thread."""
-        with self._reading.begin() as connection:
-            return statement(connection)
-
-    def _run_unsynced(self, statement: Callable[[Connection], T]) -> T:
-        with self._unsynced.begin() as connection:
-            return statement(connection)
+        return self._call(self._reading, statement, self._patience.until())
 
     async def read(self, statement: Callable[[Connection], T]) -> T:
         """Run a reading `statement` on a reader thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self.run_read, statement)
+        return await self._queue(self._readers, self._reading, statement)
 
     async def write(self, statement: Callable[[Connection], T], *, is_synced: bool = True) -> T:
         """Run a writing `statement` in one transaction on the writer thread.
@@ -77,8 +79,15 @@ class Database:
         Not synced, SQLite leaves it to the operating system when the disk gets it (milliseconds earlier): the death of
         this process loses nothing, a power cut what was written last.
         """
-        run = self.run if is_synced else self._run_unsynced
-        return await asyncio.get_running_loop().run_in_executor(self._writer, run, statement)
+        return await self._queue(self._writer, self._engine if is_synced else self._unsynced, statement)
+
+    async def _queue(self, threads: ThreadPoolExecutor, engine: Engine, statement: Callable[[Connection], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(threads, self._call, engine, statement, self._patience.until())
+
+    def _call(self, engine: Engine, statement: Callable[[Connection], T], until: float) -> T:
+        with self._patience.spent(until), engine.begin() as connection:
+            return statement(connection)
 
     def close(self) -> None:
         """Let running statements end, then close every connection; safe to call twice."""
@@ -96,19 +105,30 @@ def open_database(options: DatabaseOptions, *, data_dir: Path) -> Database:
     """Open the database and bring its schema to the newest version; raises DatabaseUnusable."""
     url = database_url(options, data_dir)
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
-    connect_args: dict[str, Any] = {"client_encoding": "utf8"}  # else a database of another one gives bytes for text
-    if is_sqlite:
-        connect_args = {"timeout": options.busy_seconds, "check_same_thread": False}
-    engine = create_engine(url, connect_args=connect_args, pool_pre_ping=not is_sqlite)
-    if is_sqlite:
-        event.listen(engine, "connect", lambda connection, _record: _tune_sqlite(connection, options.busy_seconds))
-        event.listen(engine, "begin", _begin_sqlite)
+    engine = _make_sqlite(url, options) if is_sqlite else _make_postgres(url, options)
     try:
         _prepare(engine, make_url(url).render_as_string(hide_password=True))
     except BaseException:
         engine.dispose()
         raise
-    return Database(engine, readers=options.readers)
+    return Database(engine, readers=options.readers, call_seconds=options.call_seconds)
+
+
+def _make_sqlite(url: str, options: DatabaseOptions) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": options.busy_seconds, "check_same_thread": False})
+    event.listen(engine, "connect", lambda connection, _record: _tune_sqlite(connection, options.busy_seconds))
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_postgres(url: str, options: DatabaseOptions) -> Engine:
+    connect_args = {"client_encoding": "utf8"}  # else a database of another one gives bytes for text
+    engine = create_engine(url, connect_args=connect_args, pool_pre_ping=True, pool_timeout=options.call_seconds)
+    if engine.driver == "psycopg":
+        from vitrail.store.postgres import connect  # imported here, since the extra need not be installed
+
+        event.listen(engine, "do_connect", lambda _d, _r, _a, args: connect(args, seconds=options.call_seconds))
+    return engine
 
 
 def _prepare(engine: Engine, shown: str) -> None:

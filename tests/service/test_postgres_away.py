@@ -1,0 +1,166 @@
+"""A server whose Postgres hangs or restarts: 503 in bounded time, an end when told to, and nothing lost afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from tests.fixtures.postgres import PostgresServer, run_postgres
+from tests.fixtures.serving import Serving
+from vitrail.service.accounts import Accounts
+from vitrail.service.audit import audit
+from vitrail.service.keyring import Keyring, KeyringOptions
+from vitrail.store.database import Database, DatabaseOptions, open_database
+from vitrail.store.schema import completions
+
+CONFIG = """\
+[database]
+call_seconds = 2
+
+[server]
+drain_seconds = 20
+
+[billing]
+charge = true
+
+[keys]
+cache_seconds = 0
+
+[[models]]
+id = "m"
+engine = "scripted"
+script = "script.yaml"
+prices = { prompt_text = 20000, completion_text = 100000 }
+"""
+SCRIPT = "rules: [{chunks: [One, {text: ' two', delay_seconds: 2}]}]\n"
+PATIENT_SECONDS = 15.0  # several calls of two seconds, on a busy machine
+
+
+@dataclass
+class Served:
+    """A server over a Postgres of its own, and a client that has its key."""
+
+    postgres: PostgresServer
+    server: Serving
+    client: httpx2.AsyncClient
+    database: Database
+
+    async def ask(self, path: str = "/v1/chat/completions", **fields: Any) -> httpx2.Response:
+        """Ask for an answer that takes two seconds."""
+        body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields}
+        return await self.client.post(path, json=body)
+
+    async def ask_everything(self) -> list[httpx2.Response]:
+        """Ask routes of all kinds at once: answers, jobs, stored answers and those for operators."""
+        asked = [
+            self.ask(),
+            self.ask(deferred=True),
+            self.client.get("/v1/chat/deferred-completion/00000000-0000-0000-0000-000000000000"),
+            self.client.get("/v1/models"),
+            self.client.get("/v1/responses/resp_1"),
+            self.client.get("/management/auth/teams", headers={"authorization": "Bearer xai-token-nobody"}),
+        ]
+        return await asyncio.gather(*asked)
+
+
+@pytest.fixture(scope="module")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A Postgres that these tests alone use."""
+    with run_postgres() as running:
+        yield running
+
+
+@pytest.fixture
+async def served(tmp_path: Path, postgres_server: PostgresServer) -> AsyncIterator[Served]:
+    """A server that answered already."""
+    (tmp_path / "vitrail.toml").write_text(CONFIG)
+    (tmp_path / "script.yaml").write_text(SCRIPT)
+    url = postgres_server.make()
+    database = open_database(DatabaseOptions(url=url), data_dir=tmp_path)
+    new = Keyring(database, KeyringOptions(), monotonic=lambda: 0.0).create(name="k")
+    Accounts(database).top_up(new.key.team_id, 10**12, by="test")
+    server = Serving(tmp_path, url)
+    await asyncio.to_thread(server.start)
+    headers = {"authorization": f"Bearer {new.secret}"}
+    base_url = f"http://127.0.0.1:{server.port}"
+    try:
+        async with httpx2.AsyncClient(base_url=base_url, headers=headers, timeout=60, trust_env=False) as client:
+            assert (await client.get("/v1/models")).status_code == 200
+            yield Served(postgres_server, server, client, database)
+    finally:
+        await asyncio.to_thread(server.end)
+        database.close()
+
+
+def assert_away(answers: list[httpx2.Response]) -> None:
+    """Every answer says that the database is away, and when to ask again."""
+    assert [answer.status_code for answer in answers] == [503] * len(answers), [answer.text for answer in answers]
+    assert all("the database cannot be used right now" in answer.json()["error"] for answer in answers)
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
+
+
+async def test_a_hung_postgres_is_503_in_time_and_ends_with_it(served: Served) -> None:
+    """Requests of every kind; the server is not ready, but alive; once Postgres goes on, all is as before."""
+    began = time.monotonic()
+    with served.postgres.hung():
+        assert_away(await served.ask_everything())
+        ready, alive = await served.client.get("/readyz"), await served.client.get("/livez")
+    assert time.monotonic() - began < PATIENT_SECONDS
+    assert (ready.status_code, ready.json()["parts"]["database"], alive.status_code) == (503, "not reachable", 200)
+    assert (await served.client.get("/readyz")).status_code == 200
+    assert (await served.ask()).status_code == 200
+
+
+async def test_a_restart_of_postgres_is_503_and_then_nothing(served: Served) -> None:
+    """Not one 500, while it is down and at the first request after it."""
+    served.postgres.stop()
+    try:
+        assert_away(await served.ask_everything())
+    finally:
+        served.postgres.start()
+    assert (await served.client.get("/v1/models")).status_code == 200
+    assert (await served.ask()).status_code == 200
+
+
+@pytest.mark.parametrize("away", ["hung", "restarted"])
+async def test_an_answer_that_ends_while_postgres_is_away_is_paid_later(served: Served, away: str) -> None:
+    """The client has its answer; the row and its charge are written once, when Postgres is back."""
+    asked = asyncio.create_task(served.ask())
+    await asyncio.sleep(1)  # it was admitted, and is in the middle of its two seconds
+    if away == "hung":
+        with served.postgres.hung():
+            answer = await asked
+    else:
+        served.postgres.stop()
+        try:
+            answer = await asked
+        finally:
+            served.postgres.start()
+    assert answer.status_code == 200
+    async with asyncio.timeout(30):
+        rows: list[str] = []
+        while not rows:
+            await asyncio.sleep(0.1)
+            rows = await served.database.read(lambda c: list(c.execute(select(completions.c.id)).scalars()))
+    assert rows == [answer.json()["id"]]
+    assert audit(served.database) == (1, ())
+
+
+async def test_a_server_whose_postgres_hangs_ends_when_told_to(served: Served) -> None:
+    """Also with requests that wait for it, and with its last work undone."""
+    with served.postgres.hung():
+        asked = asyncio.create_task(served.ask_everything())
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        await asyncio.to_thread(served.server.end)
+        took_seconds = time.monotonic() - began
+    assert took_seconds < 20
+    assert_away(await asked)
