@@ -109,3 +109,10 @@ def test_a_refusal_that_is_the_operators_is_not_the_clients(said, kind):
     """Some servers answer 400 to a wrong key or model, which the client has not sent."""
     failure = parse_failure({"error": said}, status=400)
     assert type(failure) is kind and failure.message == "The service is currently unavailable."
+
+
+@pytest.mark.parametrize("code", [400, "400"])
+def test_the_code_in_an_error_counts_as_number_and_as_text(code):
+    """Within a stream the HTTP status is 200 long since; LiteLLM writes its codes as text."""
+    assert type(parse_failure({"error": {"message": "no", "code": code}}, status=500)) is InvalidArgument
+    assert type(parse_failure({"error": {"message": "no", "code": "model_busy"}}, status=503)) is Unavailable

@@ -108,6 +108,8 @@ def _read(document: object, status: int) -> tuple[int, str]:
     if not isinstance(error, dict):
         return status, str(error)[:2000]
     code = error.get("code")
+    if isinstance(code, str) and code.isdecimal():  # LiteLLM
+        code = int(code[:4])
     if isinstance(code, int) and 400 <= code <= 599:
         status = code
     return status, "\n".join(str(error.get(key, "")) for key in ("message", "type", "code", "detail"))[:2000]

@@ -159,7 +159,7 @@ class UpstreamEngine:
         else:
             pieces = self._generate(prompt, sampling)
         if must_call(prompt):
-            pieces = keep_due_call(pieces, prompt)
+            pieces = keep_due_call(pieces, prompt, about=self._about)
         has_called = False
         async with aclosing(pieces):
             async for piece in pieces:
