@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from vitrail.domain.errors import MalformedBody, ShapeMismatch
+from vitrail.service.decoders import json_decoder
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ def decode_body(body: bytes | bytearray, shape: type[T]) -> T:
 def decode_json(text: bytes | bytearray | memoryview | msgspec.Raw, shape: type[T], *, where: str = "") -> T:
     """Decode JSON that is known to be UTF-8, at the path `where` of the body."""
     try:
-        return msgspec.json.decode(text, type=shape)
+        return json_decoder(shape).decode(text)
     except msgspec.ValidationError as error:
         raise mismatch(*_explain(str(error), where)) from error
     except RecursionError as error:

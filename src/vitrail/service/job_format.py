@@ -30,6 +30,7 @@ from vitrail.domain.chat import (
 from vitrail.domain.completion import Completion
 from vitrail.domain.errors import Failure, InternalFailure
 from vitrail.domain.pictures import Detail, ImageFormat, ImageReference, MeasuredImage
+from vitrail.service.decoders import msgpack_decoder
 
 VERSION = 1
 
@@ -190,9 +191,9 @@ Form = TypeVar("Form", _Request, _Outcome)
 
 def _decode(data: bytes, form: type[Form]) -> Form:
     try:
-        if msgspec.msgpack.decode(data, type=_Versioned).version != VERSION:
+        if msgpack_decoder(_Versioned).decode(data).version != VERSION:
             raise _unknown_form()
-        return msgspec.msgpack.decode(data, type=form)
+        return msgpack_decoder(form).decode(data)
     except msgspec.DecodeError as error:
         raise _unknown_form() from error
 

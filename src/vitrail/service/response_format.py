@@ -27,6 +27,7 @@ from vitrail.domain.completion import Completion
 from vitrail.domain.errors import InternalFailure
 from vitrail.domain.pictures import Detail, ImageReference
 from vitrail.domain.responses import ResponseRequest, StoredResponse
+from vitrail.service.decoders import msgpack_decoder
 
 VERSION = 1
 
@@ -59,9 +60,9 @@ def pack_response(response: StoredResponse) -> bytes:
 def unpack_response(data: bytes) -> StoredResponse:
     """Return what `pack_response` was given; raises InternalFailure for a form that is not known here."""
     try:
-        if msgspec.msgpack.decode(data, type=_Versioned).version != VERSION:
+        if msgpack_decoder(_Versioned).decode(data).version != VERSION:
             raise _unknown_form()
-        stored = msgspec.msgpack.decode(data, type=_Response)
+        stored = msgpack_decoder(_Response).decode(data)
     except msgspec.DecodeError as error:
         raise _unknown_form() from error
     chat = ChatRequest(
