@@ -225,7 +225,9 @@ async def test_stops_at_a_stop_sequence(llama, ask, collect):
     stop = next(c for c in text if c.isascii())
     cut = await collect(llama, ask("Hello"), Sampling(max_tokens=40, temperature=0, stop=(stop,)))
     assert stop not in "".join(p.text for p in cut if isinstance(p, TextPiece))
-    assert cut[-1].reason == "stop"
+    assert (cut[-1].reason, cut[-1].stop_sequence) == ("stop", stop)
+    ended = await collect(llama, ask("Hello"), Sampling(max_tokens=4000, temperature=0, stop=("no such text",)))
+    assert ended[-1].stop_sequence is None
 
 
 @pytest.mark.parametrize("seed", [0, -1, 2**31, 2**32 - 1, 2**63])

@@ -61,6 +61,8 @@ class ChunkParser:
         self._usage = chunk.get("usage") or self._usage
         for choice in chunk.get("choices") or ():
             yield from self._parse_choice(choice, running=_running_count(chunk))
+        if met := (chunk.get("__verbose") or {}).get("stopping_word"):  # llama.cpp, in its last one, if it was asked
+            self._stop_sequence = str(met)
 
     def finish(self) -> Iterator[Piece]:
         """Yield a call that is still open, then the finish piece; `is_finished` must hold."""

@@ -21,7 +21,7 @@ import msgspec
 from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
 from vitrail.domain.pictures import PreparedImage
-from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token
+from vitrail.engines.base import Capabilities, FinishPiece, Health, Piece, Prompt, Token
 from vitrail.engines.digests import read_digest
 from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
 from vitrail.engines.llama.gguf_header import Vocabulary, read_vocabulary
@@ -165,7 +165,7 @@ class LlamaEngine:
                 try:
                     async with aclosing(link.stream(body, views=views, top_logprobs=sampling.top_logprobs)) as pieces:
                         async for piece in pieces:
-                            yield piece
+                            yield _without_strange_stop(piece, sampling)
                 except Stalled:
                     self._suspect(link)
                     raise
@@ -215,6 +215,8 @@ class LlamaEngine:
 
         body = render_chat(prompt, sampling, self._rendering(image_url))
         body |= {"cache_prompt": self._options.prompt_cache, "timings_per_token": True, "return_progress": True}
+        if sampling.stop:
+            body["verbose"] = True  # the last chunk tells which one was met
         if sampling.logprobs:
             body["top_logprobs"] = max(1, sampling.top_logprobs)  # with 0 there are no logprobs at all
         if sampling.seed is not None:
@@ -292,6 +294,13 @@ class LlamaEngine:
         kept = self._options.model_dump(mode="json", include={"context_tokens", "image_max_tokens"})
         seen = json.dumps([version("xllamacpp"), files, kept], sort_keys=True)
         return f"llama-{hashlib.sha256(seen.encode()).hexdigest()[:16]}"
+
+
+def _without_strange_stop(piece: Piece, sampling: Sampling) -> Piece:
+    """Return the piece; what ended the text is told only if it was asked for, and not of the chat template."""
+    if isinstance(piece, FinishPiece) and piece.stop_sequence not in sampling.stop:
+        return replace(piece, stop_sequence=None)
+    return piece
 
 
 def _parse_token(item: Json) -> Token:
