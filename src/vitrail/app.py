@@ -69,6 +69,12 @@ class Runtime:
     housekeeping: Housekeeping
     ingest: Ingest
     engines: Mapping[str, Engine]
+    slots: tuple[Slots | ImageSlots, ...]
+
+    async def drain(self) -> None:
+        """Refuse whoever waits for a slot; what runs goes on."""
+        for slots in self.slots:
+            slots.drain()
 
 
 @asynccontextmanager
@@ -278,4 +284,5 @@ def _wire(
         housekeeping=housekeeping,
         ingest=ingest,
         engines=engines,
+        slots=(*engines.values(), *image_engines.values()),
     )

@@ -162,7 +162,7 @@ def store(tmp_path, host):
 
     def make(wheels=(), sha256=SHA256, **options):
         file = WeightsFile("gguf", "tiny.gguf", len(CONTENT), sha256, HubFile("team/tiny", "tiny.gguf"), wheels)
-        entry = Weights("tiny", "for tests", "Apache-2.0", "nowhere", (file,))
+        entry = Weights("tiny", "for tests", "Apache-2.0", "nowhere", 0, (file,))
         settings = {"hub_url": host.url, "wheels": bool(wheels), "silent_seconds": 5, **options}
         return WeightsStore(WeightsOptions(**settings), tmp_path / "weights", weights=(entry,))
 
@@ -384,7 +384,7 @@ def test_weights_may_have_several_files(tmp_path, host):
         WeightsFile("gguf", "lm.gguf", len(CONTENT), SHA256),
         WeightsFile("mmproj", "mm.gguf", len(projector), hashlib.sha256(projector).hexdigest()),
     )
-    entry = Weights("vlm", "", "", "", files)
+    entry = Weights("vlm", "", "", "", 0, files)
     weights = WeightsStore(WeightsOptions(hub_url="", url=host.url), tmp_path, weights=(entry,))
     weights.pull("vlm", Told())
     assert weights.locate_files("vlm").mmproj.read_bytes() == projector
@@ -424,7 +424,7 @@ def test_the_manifest_has_models_that_see():
 
 def _one_file(tmp_path, host, size_bytes, sha256):
     file = WeightsFile("gguf", "tiny.gguf", size_bytes, sha256, HubFile("team/tiny", "tiny.gguf"))
-    entry = Weights("tiny", "for tests", "Apache-2.0", "nowhere", (file,))
+    entry = Weights("tiny", "for tests", "Apache-2.0", "nowhere", 0, (file,))
     return WeightsStore(WeightsOptions(hub_url=host.url, wheels=False), tmp_path / "weights", weights=(entry,))
 
 

@@ -73,7 +73,7 @@ async def _serve_on(listener: socket.socket, settings: Settings) -> None:
             settings.server,
             settings.http,
             on_ready=lambda: _announce(runtime, listener_url(listener) + "/v1", grpc.address if grpc else None),
-            stop_beside=[stop_grpc],
+            stop_beside=[runtime.drain, stop_grpc],
         )
         await server.serve(sockets=[listener])
 

@@ -18,7 +18,8 @@ Failure
 ├── ImageFetchFailed         an allowed URL did not give a JPEG or PNG
 ├── RateLimited              too many requests or tokens
 │   └── OutOfCredits         no credits left, or the spending limit reached
-├── Unavailable              the engine is down, busy or draining; try again later
+├── Unavailable              the engine is down or busy; try again later
+│   └── Stopping             this server was told to stop; another one may answer
 └── InternalFailure          our own fault; says nothing about the inside
 
 A leaf's docstring is its default message. `where` is the path of the offending value in the request
@@ -29,6 +30,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+
+_RESTART_SECONDS = 5.0  # after so long another process of this server may answer
 
 
 class Failure(Exception):
@@ -127,6 +130,20 @@ class OutOfCredits(RateLimited):
 
 class Unavailable(Failure):
     """The service is currently unavailable."""
+
+
+class Stopping(Unavailable):
+    """The server is stopping."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        retry_after_seconds: float | None = _RESTART_SECONDS,
+    ) -> None:
+        super().__init__(message, where=where, hint=hint, retry_after_seconds=retry_after_seconds)
 
 
 class InternalFailure(Failure):

@@ -33,6 +33,10 @@ class ImageSlots:
         """Start the engine."""
         await self._engine.start()
 
+    def drain(self) -> None:
+        """Refuse whoever waits for a slot, and from now on whoever would have to."""
+        self._queue.drain()
+
     async def close(self) -> None:
         """Refuse whoever waits, let running generations end for a while, then close the engine."""
         await self._queue.close()

@@ -13,7 +13,7 @@ from contextlib import aclosing, suppress
 from pydantic import BaseModel, ConfigDict, Field
 
 from vitrail.domain.chat import Sampling
-from vitrail.domain.errors import Unavailable
+from vitrail.domain.errors import Stopping, Unavailable
 from vitrail.domain.perception import Perceived
 from vitrail.domain.pictures import PreparedImage
 from vitrail.engines.base import Capabilities, Engine, Health, Perceiver, Piece, Prompt, Token
@@ -74,6 +74,10 @@ class Slots:
         """Start the engine."""
         await self._engine.start()
 
+    def drain(self) -> None:
+        """Refuse whoever waits for a slot, and from now on whoever would have to."""
+        self._queue.drain()
+
     async def close(self) -> None:
         """Refuse whoever waits, let running generations end for a while, then close the engine."""
         await self._queue.close()
@@ -126,6 +130,7 @@ class SlotQueue:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
+        self._draining = False
 
     @property
     def running(self) -> int:
@@ -147,11 +152,16 @@ class SlotQueue:
         """Tell whether no slot is given any more."""
         return self._closing
 
+    def drain(self) -> None:
+        """Refuse whoever waits, now and from now on: the server stops, and another one may have room."""
+        self._draining = True
+        for waiter in self._waiters.clear():
+            self._refuse(waiter)
+
     async def close(self) -> None:
         """Refuse whoever waits, and let running generations end for a while."""
         self._closing = True
-        for waiter in self._waiters.clear():
-            self._refuse(waiter)
+        self.drain()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._options.drain_seconds):
                 await self._idle.wait()
@@ -165,6 +175,8 @@ class SlotQueue:
             self._idle.clear()
             self._waiters.begin(asker)
             return
+        if self._draining:
+            raise self._refusal()
         self._make_room(asker)
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.push(asker, waiter)
@@ -206,5 +218,7 @@ class SlotQueue:
             waiter.set_exception(self._refusal())
 
     def _refusal(self) -> Unavailable:
-        """A refusal that tells to come back when about half the queue can have moved on."""
+        """A refusal that tells to come back when about half the queue can have moved on, or another server is up."""
+        if self._draining:
+            return Stopping()
         return Unavailable(retry_after_seconds=max(1.0, round(self._options.wait_seconds / 2)))

@@ -32,6 +32,7 @@ STATUSES: dict[type[errors.Failure], StatusCode] = {
     errors.OutOfCredits: StatusCode.RESOURCE_EXHAUSTED,
     errors.InternalFailure: StatusCode.INTERNAL,
     errors.Unavailable: StatusCode.UNAVAILABLE,
+    errors.Stopping: StatusCode.UNAVAILABLE,
 }
 _LONGEST_DETAILS = 1500  # characters; details travel in a header
 _LONGEST_PUSHBACK_SECONDS = 30.0

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -16,18 +17,25 @@ _TIMED_OUT = (408, b"Request Timeout")
 _TOO_LARGE = (431, b"Request Header Fields Too Large")
 
 
-def bounded_protocol(options: HttpOptions) -> type[HttpToolsProtocol]:
-    """Return uvicorn's HTTP protocol with a deadline and a size limit for headers, and a deadline for readers."""
+def bounded_protocol(options: HttpOptions, *, draining: Callable[[], bool] = lambda: False) -> type[HttpToolsProtocol]:
+    """Return uvicorn's HTTP protocol with a deadline and a size limit for headers, and a deadline for readers.
 
-    class BoundedProtocol(_BoundedProtocol):
+    A connection whose request comes while `draining` is closed after the answer.
+    """
+
+    class Bounded(BoundedProtocol):
+        is_draining = staticmethod(draining)
         header_seconds = options.header_seconds
         header_bytes = options.header_bytes
         send_seconds = options.send_seconds
 
-    return BoundedProtocol
+    return Bounded
 
 
-class _BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):
+    """What `bounded_protocol` fills in."""
+
+    is_draining: Callable[[], bool]
     header_seconds: float
     header_bytes: int
     send_seconds: float
@@ -73,6 +81,13 @@ class _BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         super().on_headers_complete()
+        if self.is_draining():
+            self.close_after_answer()
+
+    def close_after_answer(self) -> None:
+        """Let the request that is under way be the last of this connection, and say so in its answer."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def _is_between_requests(self) -> bool:
         """Tell whether stray bytes ended uvicorn's keep-alive wait although no request began."""

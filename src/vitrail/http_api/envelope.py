@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vitrail.domain.errors import Failure, InternalFailure, Unavailable
+from vitrail.domain.errors import Failure, InternalFailure, Stopping
 from vitrail.domain.faults import PlayedFault
 from vitrail.http_api.body import BodyReader, declared_length
 from vitrail.http_api.disconnect import ClientGone
@@ -23,7 +23,6 @@ from vitrail.service.services import Services
 
 _CLIENT_GONE_STATUS = 499  # for log and metrics; nobody is there to read it
 _SEEN_ID_LENGTH = 128
-_RESTART_SECONDS = 5.0
 _ON_EVERY_ANSWER = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"*"),
@@ -56,11 +55,9 @@ class Envelope:
         except Failure as failure:
             refusal = type(failure).__name__
             await self._refuse(failure, exchange, inbox, outbox)
-        except asyncio.CancelledError:  # the server stops, and this request did not end in time
-            refusal = "Stopping"
-            stopping = Unavailable("The server is stopping.", retry_after_seconds=_RESTART_SECONDS)
-            await self._refuse(stopping, exchange, inbox, outbox)
-            raise
+        except asyncio.CancelledError:  # the server stops, and this request did not end in time; here it has
+            refusal = Stopping.__name__
+            await self._refuse(Stopping(), exchange, inbox, outbox)
         except Exception as error:  # the outermost frame: anything else is our own fault
             refusal = type(error).__name__
             self._services.log.error("request failed", request_id=exchange.request_id, exc_info=error)

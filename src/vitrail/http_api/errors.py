@@ -52,6 +52,7 @@ ERROR_KINDS: dict[type[errors.Failure], ErrorKind] = {
     errors.OutOfCredits: ErrorKind(429, _EXHAUSTED),
     errors.InternalFailure: ErrorKind(500, _INTERNAL),
     errors.Unavailable: ErrorKind(503, _UNAVAILABLE),
+    errors.Stopping: ErrorKind(503, _UNAVAILABLE),
 }
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vitrail.domain.errors import Failure, NotFound, PermissionDenied
+from vitrail.domain.errors import Failure, NotFound, PermissionDenied, Stopping
 from vitrail.http_api.access import find_secret
 from vitrail.http_api.errors import MethodRefused, render_failure
 from vitrail.http_api.exchange import SCOPE_KEY, AdmittedExchange, Exchange, ManagedExchange
@@ -88,6 +88,8 @@ class _Path:
         route = self._methods.get(method)
         if route is None:
             raise MethodRefused(method=scope["method"], allowed=tuple(self._methods))
+        if exchange.services.health.is_draining and not isinstance(route, OpenRoute):
+            raise Stopping
         answer = await _answer(route, exchange)
         await answer(scope, receive, send)
 

@@ -13,10 +13,12 @@ import uvicorn
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp
 
-from vitrail.http_api.connection import bounded_protocol
+from vitrail.http_api.connection import BoundedProtocol, bounded_protocol
 from vitrail.http_api.options import HttpOptions
 
+_LOOK_SECONDS = 0.05
 _SETTLE_SECONDS = 5.0
+_FLUSH_SECONDS = 1.0
 
 
 class ServerOptions(BaseModel):
@@ -44,10 +46,12 @@ class Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         *,
+        drain_seconds: float,
         on_ready: Callable[[], None],
         stop_beside: Sequence[Callable[[], Awaitable[None]]],
     ) -> None:
         super().__init__(config)
+        self._drain_seconds = drain_seconds
         self._on_ready = on_ready
         self._stop_beside = stop_beside
 
@@ -70,10 +74,34 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drain, and what is served beside it too; then wait for what was cut to settle its usage."""
-        await asyncio.gather(super().shutdown(sockets=sockets), *(stop() for stop in self._stop_beside))
-        if self.server_state.tasks:
-            await asyncio.wait(self.server_state.tasks, timeout=_SETTLE_SECONDS)
+        """Take no more connections and drain, and what is served beside it too."""
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        await asyncio.gather(self._drain(), *(stop() for stop in self._stop_beside))
+
+    async def _drain(self) -> None:
+        """Let running answers end until the limit; cut the others, which settle their usage; close every connection.
+
+        Until then the open connections stay open, so that a request on one of them is refused in words.
+        """
+        state, clock = self.server_state, asyncio.get_running_loop().time
+        until = clock() + self._drain_seconds
+        for connection in state.connections:
+            if isinstance(connection, BoundedProtocol):
+                connection.close_after_answer()
+        while state.tasks and not self.force_exit and clock() < until:
+            await asyncio.wait(state.tasks, timeout=_LOOK_SECONDS)
+        if state.tasks:
+            for task in state.tasks:
+                task.cancel()
+            await asyncio.wait(state.tasks, timeout=_SETTLE_SECONDS)
+        for connection in tuple(state.connections):
+            connection.shutdown()
+        until = max(until, clock() + _FLUSH_SECONDS)
+        while state.connections and clock() < until:  # they still send what was written before
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self.force_exit:
+                return
 
     def _end(self) -> None:
         self.force_exit = self.should_exit
@@ -94,7 +122,7 @@ def make_server(
     """
     config = uvicorn.Config(
         app,
-        http=bounded_protocol(http),
+        http=bounded_protocol(http, draining=lambda: server.should_exit),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -102,10 +130,10 @@ def make_server(
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=int(http.idle_seconds),
-        timeout_graceful_shutdown=options.drain_seconds,
         limit_concurrency=options.max_connections,
     )
-    return Server(config, on_ready=on_ready, stop_beside=stop_beside)
+    server = Server(config, drain_seconds=options.drain_seconds, on_ready=on_ready, stop_beside=stop_beside)
+    return server
 
 
 def bind_listener(host: str, port: int) -> socket.socket:

@@ -15,7 +15,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from vitrail.domain.completion import Chunk
-from vitrail.domain.errors import Failure, InternalFailure, Unavailable
+from vitrail.domain.errors import Failure, InternalFailure, Stopping
 from vitrail.domain.faults import PlayedFault
 from vitrail.http_api.disconnect import ClientGone, while_connected
 from vitrail.http_api.errors import render_error_json
@@ -139,7 +139,7 @@ class EventStream:
             await writer.write(self._events.fail(InternalFailure()))
 
     async def _say_goodbye(self, send: Send) -> None:
-        event = self._events.fail(Unavailable("The server is stopping."))
+        event = self._events.fail(Stopping())
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await send({"type": "http.response.body", "body": event, "more_body": False})

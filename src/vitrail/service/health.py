@@ -28,6 +28,11 @@ class HealthReport:
         self._database = database
         self._draining = draining
 
+    @property
+    def is_draining(self) -> bool:
+        """Tell whether the server was told to stop, and takes nothing new."""
+        return self._draining()
+
     async def ready(self) -> tuple[bool, dict[str, str]]:
         """Return whether every part is ready, and a word about each."""
         parts = {"server": "draining" if self._draining() else "ok", "database": await self._ask_database()}

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from vitrail.domain.completion import Completion
-from vitrail.domain.errors import Failure, InternalFailure, Unavailable
+from vitrail.domain.errors import Failure, InternalFailure, Stopping, Unavailable
 from vitrail.domain.jobs import Job, JobState, Lease
 from vitrail.service.admission import Admission
 from vitrail.service.completion import Completions
@@ -151,7 +151,9 @@ class JobRunner:
     async def _attempt(self, job: Job, lease_id: str) -> None:
         """Run a job once, and keep what came of it or put it off to the next attempt."""
         outcome = await self._find_outcome(job)
-        if isinstance(outcome, Unavailable) and job.attempts < self._options.attempts:
+        if isinstance(outcome, Stopping):
+            await self._put_off(job, lease_id, self._now(), attempts=job.attempts - 1)
+        elif isinstance(outcome, Unavailable) and job.attempts < self._options.attempts:
             await self._put_off(job, lease_id, self._now() + self._backoff(job, outcome), attempts=job.attempts)
         else:
             await self._keep(job, lease_id, outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -16,6 +17,12 @@ from vitrail.engines.llama.process import Child
 Spawn = Callable[[], Awaitable[Child]]
 Sleep = Callable[[float], Awaitable[object]]
 Clock = Callable[[], float]
+
+
+COMMON_CAUSES: dict[int, str] = {
+    signal.SIGKILL: ": killed by hand, or by the kernel for want of memory",
+    signal.SIGBUS: ": a model file was cut short while it was in use, or the disk failed",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +107,7 @@ class Supervisor:
             born = self._monotonic()
             status = await self._wait(child)
             self.child = None
-            self._log.error("the engine process ended", status=status, pid=child.pid)
+            self._log.error("the engine process ended", status=status, pid=child.pid, cause=_tell_cause(status))
             if self._monotonic() - born >= self._pauses.stable_seconds:
                 self.pause_seconds = 0.0
             child = await self._restart()
@@ -151,3 +158,11 @@ class Supervisor:
             else:
                 self._log.info("the engine process is ready again", pid=child.pid, restarts=self.restarts)
                 return child
+
+
+def _tell_cause(status: int) -> str:
+    """Return what an exit status says, with what is behind it most often."""
+    if status >= 0:
+        return f"it ended by itself with status {status}"
+    name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+    return f"{name}{COMMON_CAUSES.get(-status, '')}"
