@@ -63,15 +63,16 @@ def plan_budget(settings: Settings) -> MemoryBudget | None:
 
 
 def fit_window(model: Model, entry: ModelEntry, settings: Settings) -> Model:
-    """Return the model with no more context than its engine has, by its settings and its weights.
+    """Return the model with no more text than its engine takes, by its settings and its weights.
 
+    Pictures are not held to that window here: they are billed by the tile rule, and may take fewer tokens of it.
     Raises Unavailable for weights that are not here or cannot be used.
     """
     match entry.engine:
         case "llama":
-            window = _read_window(_llama_files(entry, settings).gguf, settings.llama.context_tokens)
-            return replace(model, context_tokens=min(model.context_tokens, window))
-        case "facts":  # pictures become text that the engine keeps short
+            gguf = _llama_files(entry, settings).gguf
+            return replace(model, text_tokens=_read_window(gguf, settings.llama.context_tokens))
+        case "facts":
             _, gguf = language_weights(entry, settings)
             return replace(model, text_tokens=_read_window(gguf, settings.facts.context_tokens))
         case _:

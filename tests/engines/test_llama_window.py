@@ -1,4 +1,4 @@
-"""How long a prompt may be: the least of what the model's entry, its engine's settings and its file say."""
+"""How long a text may be: the least of what the model's entry, its engine's settings and its file say."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
     ("of_model", "of_engine", "least"), [(32768, 4096, 4096), (1024, 4096, 1024), (32768, 32768, TRAINED)]
 )
 def test_a_llama_model_offers_the_least_of_all(tiny_vlm, of_model, of_engine, least):
-    """Pictures and text share it, and a refusal has the number."""
+    """For text, and a refusal has the number; pictures may take fewer tokens than they are billed."""
     entry = ModelEntry(id="m", engine="llama", gguf=tiny_vlm.gguf, context_tokens=of_model)
     settings = Settings(models=(entry,), llama={"context_tokens": of_engine})
     model = fit_window(entry.model(engine="llama"), entry, settings)
-    assert (model.context_tokens, model.prompt_tokens) == (least, least)
-    with pytest.raises(ContextTooLong, match=rf"maximum prompt length is {least} .* {least} tokens \(10 text"):
-        check_context(text_tokens=10, image_tokens=least - 10, model=model)
+    assert (model.context_tokens, model.prompt_tokens) == (of_model, least)
+    with pytest.raises(ContextTooLong, match=rf"maximum prompt length is {least} .* contains {least}"):
+        check_context(text_tokens=least, image_tokens=0, model=model)
+    check_context(text_tokens=10, image_tokens=of_model - 11, model=model)
 
 
 def test_facts_offers_what_text_it_takes_and_pictures_beside_it(tiny_vlm, monkeypatch):

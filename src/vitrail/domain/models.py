@@ -30,7 +30,7 @@ class Prices:
 class Model:
     """A model that the server offers; `context_tokens` counts text and image tokens of a prompt and its answer.
 
-    `text_tokens` is set where less text than that fits, since pictures take no room beside it.
+    `text_tokens` is set where less text than that fits: pictures are billed by the tile rule, whatever room they take.
     """
 
     id: str

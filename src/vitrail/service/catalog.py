@@ -58,7 +58,7 @@ class ModelOptions(BaseModel):
         32768,
         ge=256,
         description="Most prompt tokens, text and image together; 1024 for an image model if not set. With `llama` "
-        "never more than `llama.context_tokens`, or than the file was trained on.",
+        "text never has more than `llama.context_tokens`, or than the file was trained on.",
     )
     reasoning: bool = Field(False, description="Takes reasoning_effort; refuses penalties and stop.")
     prices: PriceOptions = Field(PriceOptions(), description="What its tokens or generated images cost.")
