@@ -11,7 +11,8 @@ from vitrail.data_dir import make_data_dir
 from vitrail.domain.errors import Unavailable
 from vitrail.engines.base import Engine
 from vitrail.engines.image_slots import ImageSlots
-from vitrail.engines.llama.memory import plan_memory, read_available_bytes
+from vitrail.engines.llama.memory import plan_memory
+from vitrail.engines.llama.memory_limits import read_available_bytes
 from vitrail.engines.llama.trial import ProcessEngine, Trial, try_model
 from vitrail.engines.memory_budget import MemoryBudget
 from vitrail.engines.on_demand import OnDemand, Reloadable

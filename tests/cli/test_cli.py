@@ -169,7 +169,25 @@ def test_models_lists_what_each_takes_and_weighs(run: Run) -> None:
     assert listed["smolvlm2-256m-q8"]["input"] == ["text", "image"]
     assert listed["smolvlm2-256m-q8"]["size_bytes"] == 175056352 + 103771680
     assert listed["smollm2-135m-q4"]["input"] == ["text"]
-    assert "size unknown" in run("models", "list").stdout
+    shown = run("models", "list").stdout
+    assert "size unknown" in shown
+
+
+def test_models_lists_whole_rows_where_no_terminal_is(run: Run) -> None:
+    """What reads a pipe gets every word of a row in one line, the licence among them."""
+    (row,) = [line for line in run("models", "list").stdout.splitlines() if "internvl3-1b-q8" in line]
+    assert "MIT, language part Apache-2.0" in row and "InternVL3 1B, Q8_0; reads documents" in row
+
+
+def test_models_lists_the_memory_that_each_takes(run: Run) -> None:
+    """The files and the context windows of the settings: a token of SmolVLM2 256M has 30 layers of 3 heads of 64."""
+    Path("vitrail.toml").write_text(
+        '[[models]]\nid = "m"\nengine = "scripted"\nscript = "s.yaml"\n[llama]\ncontext_tokens = 4096\nparallel = 2\n'
+    )
+    listed = {entry["name"]: entry for entry in json.loads(run("models", "list", "--json").stdout)["weights"]}
+    files = 175056352 + 103771680
+    assert listed["smolvlm2-256m-q8"]["memory_bytes"] == files + 8192 * 30 * 3 * (64 + 64) * 2
+    assert listed["internvl3-8b-q4"]["memory_bytes"] is None
 
 
 def test_models_removes_weights(run: Run) -> None:
@@ -192,7 +210,7 @@ def test_models_checks_a_file_of_ones_own(run: Run) -> None:
         "[llama]\ncontext_tokens = 1024\nthreads = 1\nprompt_cache_mib = 0\nwarmup = false\n"
     )
     words = ("models", "check", "--gguf", "tiny/tiny-lm.gguf", "--mmproj", "tiny/tiny-mmproj.gguf")
-    checked = json.loads(run(*words, "--json").stdout)
+    checked = json.loads(run(*words, "--json").stdout)  # and nothing else, no line of a log
     files = sum(path.stat().st_size for path in folder.glob("*.gguf"))
     assert checked["fits"] and checked["needed_bytes"] == files + 1024 * (2 * 32 * 2)
     assert all(value > 0 for value in checked["trial"].values())
@@ -213,7 +231,8 @@ def test_models_check_says_what_does_not_fit(run: Run) -> None:
 def test_models_check_of_what_is_not_here_says_how_to_get_it(run: Run) -> None:
     """Weights that are not here are named with their size and the command that fetches them."""
     with pytest.raises(
-        WeightsUnavailable, match=r"not here; they are a download of 278\.8 MB.*models pull smolvlm2-256m"
+        WeightsUnavailable,
+        match=r"not here; they are a download of 278\.8 MB, and take 467\.6 MB of.*models pull smolvlm2-256m",
     ):
         run("models", "check", "smolvlm2-256m-q8")
 

@@ -29,7 +29,7 @@ def name_tiny(folder: Path) -> Weights:
     model, _ = write_tiny_vlm(folder)
     sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
     file = WeightsFile("gguf", model.name, model.stat().st_size, sha256)
-    return Weights("tiny", "random words", "Apache-2.0", "this test", (file,))
+    return Weights("tiny", "random words", "Apache-2.0", "this test", 0, (file,))
 
 
 if __name__ == "__main__":

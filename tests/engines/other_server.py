@@ -62,6 +62,8 @@ class OtherServer:
                         await item.wait()
                     case "hang":
                         await asyncio.sleep(60)
+                    case "pause":
+                        await asyncio.sleep(0.05)
                     case "cut":
                         request.transport.abort()
         except asyncio.CancelledError:

@@ -172,12 +172,12 @@ async def test_repeats_eight_answers_drawn_at_once(engine, ask, collect):
 
 
 async def test_keeps_to_four_stop_sequences(engine, ask, collect):
-    """The answer ends before the first of several stop sequences."""
+    """The answer ends before the first of several stop sequences, and says which one that was."""
     whole = _text(await collect(engine, ask("Hello"), Sampling(max_tokens=40, temperature=0)))
     stop = next(sign for sign in whole[1:] if sign.isascii())
     sampling = Sampling(max_tokens=40, temperature=0, stop=("no such text", stop, "nor this", "nor that"))
     cut = await collect(engine, ask("Hello"), sampling)
-    assert (stop in _text(cut), cut[-1].reason) == (False, "stop")
+    assert (stop in _text(cut), cut[-1].reason, cut[-1].stop_sequence) == (False, "stop", stop)
 
 
 async def test_gives_logprobs_when_asked(engine, ask, collect):

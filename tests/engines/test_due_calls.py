@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.engines.other_server import DONE, delta
 from vitrail.domain.chat import Sampling, Tool, ToolCall, ToolChoice, ToolMode
@@ -51,8 +52,9 @@ def call(name, arguments="{}"):
 )
 async def test_words_instead_of_the_call_are_a_failure(answer, kind, choice, text):
     """No client that requires a call gets an answer in words, whatever the server makes of `tool_choice`."""
-    with pytest.raises(Unavailable):
+    with capture_logs() as lines, pytest.raises(Unavailable):
         await answer(delta(content=text), delta("stop"), kind=kind, choice=choice)
+    assert all((line["log_level"], line["model"]) == ("warning", "big-vlm") for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -96,9 +98,10 @@ async def test_a_thought_before_the_call_is_kept_apart(answer):
 
 
 async def test_another_function_than_the_named_one_is_a_failure(answer):
-    """The named function was to be called, and no other."""
-    with pytest.raises(Unavailable):
+    """The named function was to be called, and no other; the log names the model."""
+    with capture_logs() as lines, pytest.raises(Unavailable):
         await answer(call("look"), delta("tool_calls"), choice=PAINT)
+    assert [(line["event"], line["model"]) for line in lines] == [("no call although it is due", "big-vlm")]
     with pytest.raises(Unavailable):
         await answer(delta(content='{"name": "look", "arguments": {}}'), delta("stop"), choice=PAINT)
 

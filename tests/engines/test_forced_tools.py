@@ -130,6 +130,25 @@ async def test_a_reply_streams_as_text():
     ]
 
 
+@pytest.mark.parametrize("cut", [1, 3, 100])
+async def test_a_thought_before_the_json_is_kept_apart(cut):
+    """A server without a reasoning parser leaves it in the text: it is reasoning, and the call or reply follows."""
+    thought = "<think>\nA reply?</think>\n\n"
+    for answer, said in (
+        ('{"reply": "Hello"}', "Hello"),
+        ('{"tool_calls": [{"name": "weather", "arguments": {}}]}', ""),
+    ):
+        text = thought + answer
+        fragments = [text[at : at + cut] for at in range(0, len(text), cut)]
+        finish = FinishPiece(FinishReason.STOP, completion_tokens=len(fragments), reasoning_tokens=0)
+        pieces = await read(*fragments, finish=finish)
+        assert isinstance(pieces[0], ReasoningPiece) and pieces[0].text == "A reply?"
+        assert "".join(piece.text for piece in pieces[1:] if isinstance(piece, TextPiece)) == said
+        assert pieces[-1].reason is (FinishReason.STOP if said else FinishReason.TOOL_CALLS)
+        assert pieces[-1].completion_tokens + pieces[-1].reasoning_tokens == len(fragments)
+        assert pieces[-1].reasoning_tokens == pieces[0].tokens
+
+
 async def test_a_stop_sequence_holds_for_the_reply():
     """Stop sequences cut the text of the reply and not the JSON around it."""
     pieces = await read('{"reply": "one t', 'wo three"}', sampling=Sampling(stop=("two", "reply")))

@@ -165,9 +165,20 @@ async def test_i31_refuses_pictures_for_a_text_model(tiny_vlm, llama_options, as
 
 
 async def test_m06_a_prompt_over_the_window_is_refused(llama, ask, collect):
-    """M06 the engine's own error about the context window becomes ours."""
-    with pytest.raises(ContextTooLong):
+    """M06 the engine's own error about the context window becomes ours, with its numbers."""
+    with pytest.raises(ContextTooLong, match=r"maximum prompt length is \d+ but the request contains 50\d\d tokens"):
         await collect(llama, ask("x" * 5000))
+
+
+async def test_m06_a_text_that_is_surely_too_long_is_not_counted(llama, ask, monkeypatch):
+    """M06 no token has so many characters that megabytes would fit; one call to the child less, which takes seconds."""
+
+    async def call(*_):
+        pytest.fail("asked the child")
+
+    monkeypatch.setattr(llama, "_call", call)
+    with pytest.raises(ContextTooLong, match="more than"):
+        await llama.count_text_tokens(ask("x" * 5_000_000))
 
 
 @pytest.mark.parametrize("schema", ['{"type": "nonsense"}', '{"$ref": "#/nowhere"}', '{"type": 5}'])
@@ -214,7 +225,9 @@ async def test_stops_at_a_stop_sequence(llama, ask, collect):
     stop = next(c for c in text if c.isascii())
     cut = await collect(llama, ask("Hello"), Sampling(max_tokens=40, temperature=0, stop=(stop,)))
     assert stop not in "".join(p.text for p in cut if isinstance(p, TextPiece))
-    assert cut[-1].reason == "stop"
+    assert (cut[-1].reason, cut[-1].stop_sequence) == ("stop", stop)
+    ended = await collect(llama, ask("Hello"), Sampling(max_tokens=4000, temperature=0, stop=("no such text",)))
+    assert ended[-1].stop_sequence is None
 
 
 @pytest.mark.parametrize("seed", [0, -1, 2**31, 2**32 - 1, 2**63])

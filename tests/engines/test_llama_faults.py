@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
 from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Unavailable
@@ -81,8 +82,9 @@ async def test_m05_a_hung_child_is_killed_and_replaced(tiny_vlm, llama_options, 
 
 
 async def test_m05_a_child_that_hangs_within_an_answer_is_killed(tiny_vlm, llama_options, ask_for_long, until):
-    """M05 the idle limit between tokens kills the child as well."""
-    engine = LlamaEngine(llama_options.model_copy(update={"idle_seconds": 0.3}), tiny_vlm.gguf, tiny_vlm.mmproj)
+    """M05 after the idle limit between tokens the child is asked for its health, and killed if it is silent then."""
+    impatient = llama_options.model_copy(update={"idle_seconds": 0.3, "probe_seconds": 2.0})
+    engine = LlamaEngine(impatient, tiny_vlm.gguf, tiny_vlm.mmproj)
     await engine.start()
     try:
         stream = engine.generate(ask_for_long, LONG)
@@ -138,15 +140,41 @@ async def test_a_busy_child_is_not_taken_for_a_hung_one(tiny_vlm, llama_options,
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
 async def test_truncated_weights_are_named(tiny_vlm, llama_options, tmp_path, share):
-    """A file that ends too early does not start, in a line that names it or what llama.cpp says of it."""
+    """A file that ends too early does not start, in a line that names it and says what llama.cpp found."""
     whole = tiny_vlm.gguf.read_bytes()
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(whole[: int(share * len(whole))])
     engine = LlamaEngine(llama_options, cut)
-    with pytest.raises(Unavailable, match=r"cut\.gguf|load its model"):
+    with pytest.raises(Unavailable, match=r"cut\.gguf.*(not within the file|not a readable GGUF|empty file)"):
         await engine.start()
     assert engine.pid is None
     await engine.close()
+
+
+async def test_a_file_that_is_cut_short_while_in_use_is_told_as_the_cause(
+    tiny_vlm, llama_options, tmp_path, ask, collect, until
+):
+    """The child maps the file, and reading what is gone kills it: the request gets 503, the log says why."""
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(whole := tiny_vlm.gguf.read_bytes())
+    engine = LlamaEngine(llama_options.model_copy(update={"restart_first_seconds": 0.05}), gguf)
+    with structlog.testing.capture_logs() as logs:
+        await engine.start()
+        try:
+            os.truncate(gguf, len(whole) // 2)
+            with pytest.raises(Unavailable):
+                await collect(engine, ask("Hello"), LONG)
+
+            async def is_told():
+                causes = [log.get("cause", "") for log in logs]
+                failed = [log["error"] for log in logs if log["event"] == "the engine process did not start"]
+                return any("cut short" in cause for cause in causes) and any("model.gguf" in error for error in failed)
+
+            await until(is_told)
+            _swap(gguf, whole)
+            await until(lambda: is_ready(engine))
+        finally:
+            await engine.close()
 
 
 async def test_weights_that_are_truncated_meanwhile_keep_the_engine_down_until_they_are_whole(

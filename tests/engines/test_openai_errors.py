@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
-from vitrail.engines.openai_errors import parse_failure
+from vitrail.engines.openai_errors import KeyRefused, NotServed, parse_failure
 
 NUMBERS = "This model's maximum prompt length is 8192 but the request contains 9001 tokens."
 UNTOLD = "The prompt is longer than the model's context window."
@@ -36,6 +36,7 @@ VLLM_COUNTED = {
         "code": 400,
     }
 }
+VLLM_EARLY = {"error": {"message": "Input length (9001) exceeds model's maximum context length (8192).", "code": 400}}
 SGLANG = {"message": "The input (9001 tokens) is longer than the model's context length (8192 tokens).", "code": 400}
 LLAMA_SERVER = {
     "error": {
@@ -58,6 +59,7 @@ FASTAPI = {"detail": "This model's maximum context length is 8192 tokens, not 90
         (OPENAI, NUMBERS),
         (VLLM, NUMBERS),
         (VLLM_COUNTED, NUMBERS),
+        (VLLM_EARLY, NUMBERS),
         (SGLANG, NUMBERS),
         (LLAMA_SERVER, NUMBERS),
         (FASTAPI, NUMBERS),
@@ -80,6 +82,11 @@ def test_a_prompt_that_is_too_long_is_told_as_that(document, message, status):
     ("document", "status", "kind"),
     [
         ({"error": {"message": "At most 1 image(s) may be provided"}}, 400, InvalidArgument),
+        (
+            {"error": {"message": "multimodal data: image not found for the model, role not found"}},
+            400,
+            InvalidArgument,
+        ),
         ({"error": {"message": "CUDA out of memory, tried to allocate 9001 MiB"}}, 500, Unavailable),
         ({"error": {"message": "context length of 8192 tokens is being set up"}}, 503, Unavailable),
     ],
@@ -87,3 +94,25 @@ def test_a_prompt_that_is_too_long_is_told_as_that(document, message, status):
 def test_other_errors_are_not_taken_for_it(document, status, kind):
     """What is no refusal of the prompt's length stays what it is."""
     assert type(parse_failure(document, status=status)) is kind
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Incorrect API key provided: sk-1***9. You can obtain an API key from https://console.x.ai.", KeyRefused),
+        ("API key not valid. Please pass a valid API key.", KeyRefused),
+        ("Invalid model name passed in model=big-vlm. Call `/v1/models` to view available models.", NotServed),
+        ("The model `big-vlm` does not exist.", NotServed),
+    ],
+)
+def test_a_refusal_that_is_the_operators_is_not_the_clients(said, kind):
+    """Some servers answer 400 to a wrong key or model, which the client has not sent."""
+    failure = parse_failure({"error": said}, status=400)
+    assert type(failure) is kind and failure.message == "The service is currently unavailable."
+
+
+@pytest.mark.parametrize("code", [400, "400"])
+def test_the_code_in_an_error_counts_as_number_and_as_text(code):
+    """Within a stream the HTTP status is 200 long since; LiteLLM writes its codes as text."""
+    assert type(parse_failure({"error": {"message": "no", "code": code}}, status=500)) is InvalidArgument
+    assert type(parse_failure({"error": {"message": "no", "code": "model_busy"}}, status=503)) is Unavailable

@@ -17,7 +17,7 @@ from vitrail.domain.chat import Role, Sampling, TextPart, Tool, ToolCall
 from vitrail.domain.errors import InvalidArgument
 from vitrail.domain.pictures import Picture
 from vitrail.engines.base import Prompt, PromptMessage
-from vitrail.engines.llama.gguf_header import read_control_tokens, read_header
+from vitrail.engines.llama.gguf_header import Vocabulary, read_header, read_vocabulary
 from vitrail.engines.llama.markers import WORD_JOINER, Neutraliser
 from vitrail.engines.openai_errors import parse_retry_after
 from vitrail.engines.openai_wire import Rendering, render_chat
@@ -39,6 +39,27 @@ def test_j17_no_marker_survives(words):
     plain = Neutraliser(CONTROL_TOKENS)(text)
     assert not any(marker in plain for marker in (*CONTROL_TOKENS, "<|x|>", "[IMG]"))
     assert plain.replace(WORD_JOINER, "") == text
+
+
+GEMMA_TOKENS = (*(f"<unused{i}>" for i in range(6242)), "<pad>", "<bos>", "<mask>", "[multimodal]", "<x" * 20)
+PLAIN_GEMMA = Neutraliser(GEMMA_TOKENS)
+
+
+@given(
+    st.lists(st.sampled_from(["<", "<unused", "624", "1", ">", "<unused6241>", "<bos", "[", "multimodal]", "<x" * 20]))
+)
+def test_j17_markers_that_begin_alike_are_all_found(words):
+    """J17 a joiner follows the first character of each marker, and stands nowhere else."""
+    text = "".join(words)
+    marker_at = [any(text.startswith(marker, at) for marker in GEMMA_TOKENS) for at in range(len(text))]
+    expected = "".join(char + WORD_JOINER * is_begin for char, is_begin in zip(text, marker_at, strict=True))
+    assert PLAIN_GEMMA(text) == expected
+
+
+def test_j17_of_a_very_long_marker_the_beginning_counts():
+    """J17 it is broken where it begins, and a text of thousands of characters needs no pattern as long."""
+    marker = "<" + "x" * 5000
+    assert Neutraliser([marker])(f"a {marker}") == f"a <{WORD_JOINER}{marker[1:]}"
 
 
 def test_j17_every_text_of_a_request_is_made_plain():
@@ -78,8 +99,8 @@ def test_lines_of_one_event_are_joined():
 def test_a_model_file_tells_its_control_tokens(tiny_vlm):
     """The vocabulary's control tokens are read, user-defined ones are not among them."""
     expected = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>")
-    assert read_control_tokens(tiny_vlm.gguf) == expected
-    assert read_control_tokens(tiny_vlm.mmproj) == ()
+    assert read_vocabulary(tiny_vlm.gguf).control_tokens == expected
+    assert read_vocabulary(tiny_vlm.mmproj) == Vocabulary((), 0)
     assert read_header(tiny_vlm.gguf)["general.architecture"] == b"llama"
 
 
@@ -98,7 +119,7 @@ def test_m26_noise_is_no_model(tmp_path_factory, noise):
     path = tmp_path_factory.getbasetemp() / "noise.gguf"
     path.write_bytes(b"GGUF" + noise)
     try:
-        read_control_tokens(path)
+        read_vocabulary(path)
     except ValueError:
         pass
 

@@ -119,6 +119,35 @@ async def test_only_the_current_child_is_killed(until):
     await supervisor.close()
 
 
+@pytest.mark.parametrize("is_silent", [True, False])
+async def test_a_doubted_child_is_probed_at_once(until, is_silent):
+    """One silence is then enough to kill it; one that answers goes on."""
+    child, other, probes = PlayedChild(1), PlayedChild(2), []
+    play = Play(child, other)
+
+    async def probe():
+        probes.append(supervisor.child)
+        if is_silent and supervisor.child is child:
+            raise Unavailable
+
+    watchdog = Watchdog(probe, pause_seconds=3600.0)
+    supervisor = Supervisor(play.spawn, PAUSES, watchdog=watchdog, sleep=play.sleep)
+    await supervisor.start()
+    await asyncio.sleep(0.01)
+    supervisor.doubt(other)
+    supervisor.doubt(child)
+    await until(lambda: is_current(supervisor, other if is_silent else child))
+    await until(lambda: has_probed(probes))
+    supervisor.doubt(child)
+    await asyncio.sleep(0.01)
+    assert probes == [child] * (1 if is_silent else 2) and supervisor.restarts == int(is_silent)
+    await supervisor.close()
+
+
+async def has_probed(probes):
+    return bool(probes)
+
+
 @pytest.mark.parametrize("turns", range(5))
 async def test_closing_while_the_child_dies_ends(turns):
     """However far the watch has come with the death, closing is not taken for the end of the probe."""

@@ -76,7 +76,7 @@ async def test_streams_text_and_counts(server, upstream, ask, collect):
     assert await collect(upstream, ask("Hi")) == [
         TextPiece("Hel"),
         TextPiece("lo"),
-        FinishPiece(FinishReason.LENGTH, 2, 0, cached_tokens=7, engine_prompt_tokens=300),
+        FinishPiece(FinishReason.LENGTH, 2, 0, cached_tokens=7, engine_prompt_tokens=300, prompt_text_tokens=300),
     ]
 
 
@@ -277,7 +277,7 @@ async def test_a_call_that_was_cut_is_none(server, upstream, ask, collect):
     half = {"index": 0, "id": "a", "function": {"name": "paint", "arguments": '{"colour": "dark gre'}}
     server.answers = [[delta(tool_calls=[half]), delta("length"), usage(prompt_tokens=3, completion_tokens=5), DONE]]
     assert await collect(upstream, ask("Hi", tools=(PAINT,))) == [
-        FinishPiece(FinishReason.LENGTH, 5, 0, engine_prompt_tokens=3)
+        FinishPiece(FinishReason.LENGTH, 5, 0, engine_prompt_tokens=3, prompt_text_tokens=3)
     ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiohttp import web
 
 from tests.engines.other_server import DONE, FINE, delta, usage
 from vitrail.domain.chat import JsonFormat, Sampling, Tool, ToolCall, ToolChoice, ToolMode
@@ -98,7 +99,14 @@ async def test_counts_the_reasoning_of_sglang(server, engine_of, ask, collect, c
     assert pieces == [
         ReasoningPiece("Hm.", 2),
         TextPiece("Yes", 20),
-        FinishPiece(FinishReason.STOP, 22 - reasoning, reasoning, cached_tokens=4, engine_prompt_tokens=10),
+        FinishPiece(
+            FinishReason.STOP,
+            22 - reasoning,
+            reasoning,
+            cached_tokens=4,
+            engine_prompt_tokens=10,
+            prompt_text_tokens=10,
+        ),
     ]
 
 
@@ -335,10 +343,82 @@ async def test_no_longer_pieces_where_thoughts_have_to_be_told_apart(server, eng
 
 
 async def test_vllm_is_believed_its_counts_rather_than_its_reason(server, engine_of, ask, collect):
-    """vLLM ends a call that `max_tokens` cut with `tool_calls`, and may have closed its JSON."""
+    """Before about 0.30 vLLM ended a call that `max_tokens` cut with `tool_calls`, and closed its JSON."""
     call = {"index": 0, "id": "a", "function": {"name": "paint", "arguments": '{"colour": "dark gre"}'}}
     server.answers = [
         [delta(tool_calls=[call]), delta("tool_calls"), usage(prompt_tokens=3, completion_tokens=5), DONE]
     ]
     pieces = await collect(await engine_of(ServerKind.VLLM), ask("Hi", tools=(PAINT,)), Sampling(max_tokens=5))
-    assert pieces == [FinishPiece(FinishReason.LENGTH, 5, 0, engine_prompt_tokens=3)]
+    assert pieces == [FinishPiece(FinishReason.LENGTH, 5, 0, engine_prompt_tokens=3, prompt_text_tokens=3)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "has_picture", "text"),
+    [
+        ({"prompt_tokens": 12}, False, 12),
+        ({"prompt_tokens": 0}, False, None),  # not counted at all
+        ({"prompt_tokens": 270}, True, None),  # nobody can tell the picture's part
+        ({"prompt_tokens": 270, "prompt_tokens_details": {"multimodal_tokens": {"image": 258}}}, True, 12),
+        ({"prompt_tokens": 524, "prompt_tokens_details": {"text_tokens": 12, "image_tokens": 512}}, True, 12),
+        ({"prompt_tokens": 524, "prompt_tokens_details": {"text_tokens": 0}}, True, None),
+        ({"prompt_tokens": 270, "prompt_tokens_details": {"multimodal_tokens": None}}, True, None),
+    ],
+)
+async def test_text_of_the_prompt_is_counted_where_it_can_be_told(
+    server, engine_of, ask, collect, draw, counts, has_picture, text
+):
+    """By the other side's own count: the whole prompt without pictures, else what vLLM or xAI tell of its parts."""
+    server.answers = [[delta(content="Red."), delta("stop"), usage(completion_tokens=2, **counts), DONE]]
+    parts = (draw(2, 1), "What?") if has_picture else ("What?",)
+    pieces = await collect(await engine_of(ServerKind.VLLM), ask(*parts))
+    assert pieces[-1].prompt_text_tokens == text
+
+
+TOO_MUCH = [
+    "'max_tokens' or 'max_completion_tokens' is too large: 8000. This model's maximum context length is 8192 tokens and"
+    " your request has 500 input tokens (8000 > 8192 - 500).",
+    "max_tokens is too large: 8000. This model supports at most 4096 completion tokens.",
+    "This model's maximum context length is 8192 tokens. However, you requested 8500 tokens (500 in the messages, 8000"
+    " in the completion). Please reduce the length of the messages or completion.",
+    "Requested token count exceeds the model's maximum context length of 8192 tokens. You requested a total of 8500"
+    " tokens: 500 tokens from the input messages and 8000 tokens for the completion.",
+]
+
+
+@pytest.mark.parametrize("said", TOO_MUCH, ids=["vllm", "openai", "vllm-early", "sglang"])
+async def test_a_budget_beyond_the_window_is_left_out(server, engine_of, ask, collect, said):
+    """The prompt fits: with no budget the window is one, as it is for engines that take every `max_tokens`."""
+    server.answers = [web.json_response({"message": said, "code": 400}, status=400), FINE]
+    pieces = await collect(await engine_of(ServerKind.SGLANG), ask("Hi"), Sampling(max_tokens=8000))
+    assert pieces[0] == TextPiece("Hello")
+    assert [body.get("max_tokens") for body in server.bodies] == [8000, None]
+
+
+async def test_a_prompt_that_does_not_fit_either_is_refused_after_that(server, engine_of, ask, collect):
+    """It is asked once more and not for ever."""
+    too_long = "The input (9001 tokens) is longer than the model's context length (8192 tokens)."
+    server.answers = [web.json_response({"message": said}, status=400) for said in (TOO_MUCH[3], too_long)]
+    with pytest.raises(ContextTooLong, match="9001"):
+        await collect(await engine_of(ServerKind.SGLANG), ask("Hi"), Sampling(max_tokens=8000))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [delta("length", content=""), usage(prompt_tokens=9001, completion_tokens=0), DONE],
+        [delta("error", content="internal error happened, status code ResponseType.INPUT_LENGTH_ERROR"), DONE],
+    ],
+    ids=["without-max-tokens", "with-max-tokens"],
+)
+async def test_lmdeploy_has_no_words_for_a_prompt_that_is_too_long(server, engine_of, ask, collect, answer):
+    """It answers with nothing, cut at once, or with an error of its engine; both are the refusal that they mean."""
+    server.answers = [answer]
+    with pytest.raises(ContextTooLong):
+        await collect(await engine_of(ServerKind.LMDEPLOY), ask("Hi"))
+
+
+async def test_an_answer_cut_at_once_was_no_refusal(server, engine_of, ask, collect):
+    """One token is an answer, also where its text is held back."""
+    server.answers = [[delta("length", content=""), usage(prompt_tokens=3, completion_tokens=1), DONE]]
+    pieces = await collect(await engine_of(ServerKind.LMDEPLOY), ask("Hi"), Sampling(max_tokens=1))
+    assert [piece.reason for piece in pieces] == [FinishReason.LENGTH]

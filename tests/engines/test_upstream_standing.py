@@ -106,6 +106,19 @@ async def test_a_mistyped_model_is_named_with_those_that_are_there(server, engin
     assert (await collect(engine, ask("Hi")))[0] == TextPiece("Hello")
 
 
+async def test_a_refusal_holds_for_a_minute_where_the_list_cannot_tell(server, engine_of, fail):
+    """A server may answer to names that it does not list: a balancer that trusts `/readyz` tries again after that."""
+    now = [1000.0]
+    engine = await engine_of(monotonic=lambda: now[0])
+    server.models = ["small-vlm"]
+    server.answers = [web.Response(status=404), web.Response(status=404)]
+    for _ in range(2):
+        assert len(errors((await fail(engine))[1])) == 1
+        assert not (await engine.health()).ready
+        now[0] += 61
+        assert (await engine.health()).ready
+
+
 async def test_an_answer_shows_that_the_model_is_there(server, engine_of, fail, ask, collect):
     """Some servers answer to names that they do not list."""
     engine = await engine_of()

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from vitrail.engines.digests import read_digest
+from vitrail.engines.digests import hash_file, note_digest, read_digest
 from vitrail.engines.weights import WeightsOptions, WeightsStore, WeightsUnavailable
+from vitrail.engines.weights_download import SourceSilent, download
 from vitrail.engines.weights_manifest import HubFile, Weights, WeightsFile, WheelPart, read_manifest
 from vitrail.engines.weights_progress import ConsoleProgress, SilentProgress, render_size
 
@@ -50,6 +51,7 @@ class Host:
         self.cut_at = None
         self.ranges = True
         self.silent = threading.Event()
+        self.holds_back = None
         self.released = threading.Event()
         host = self
 
@@ -86,8 +88,24 @@ class Host:
         if start:
             request.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         request.send_header("Content-Length", str(len(content) - start))
+        if self.holds_back is not None:
+            self.hold_back(request, content[start:])
+            return
         request.end_headers()
         request.wfile.write(content[start : self.cut_at])
+
+    def hold_back(self, request, content):
+        """Send `holds_back` bytes of the content and wait; with 0, go on with headers so that no read is too long."""
+        if self.holds_back:
+            request.end_headers()
+            request.wfile.write(content[: self.holds_back])
+        while not self.released.wait(0.05):
+            if not self.holds_back:
+                request.send_header("X-Wait", "a moment")
+                request.flush_headers()
+        if not self.holds_back:
+            request.end_headers()
+        request.wfile.write(content[self.holds_back :])
 
 
 @pytest.fixture
@@ -144,7 +162,7 @@ def store(tmp_path, host):
 
     def make(wheels=(), sha256=SHA256, **options):
         file = WeightsFile("gguf", "tiny.gguf", len(CONTENT), sha256, HubFile("team/tiny", "tiny.gguf"), wheels)
-        entry = Weights("tiny", "for tests", "Apache-2.0", "nowhere", (file,))
+        entry = Weights("tiny", "for tests", "Apache-2.0", "nowhere", 0, (file,))
         settings = {"hub_url": host.url, "wheels": bool(wheels), "silent_seconds": 5, **options}
         return WeightsStore(WeightsOptions(**settings), tmp_path / "weights", weights=(entry,))
 
@@ -225,6 +243,42 @@ def test_a_silent_source_is_skipped_once_and_for_all(store, host, other_host):
     weights.pull("tiny", told)
     assert len(host.asked) == 1 and any("it was silent before" in line for line in told.lines)
     assert time.monotonic() - began < 10
+
+
+def wait_for_abandoned_downloads():
+    """Return once no thread of a download is left."""
+    for thread in threading.enumerate():
+        if thread.name == "weights download":
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_a_source_that_answers_after_it_was_given_up_changes_nothing(host, tmp_path):
+    """A host that is still at its headers is left; when it answers, the partial file is somebody else's."""
+    host.holds_back = 0
+    partial = tmp_path / "tiny.part"
+    with pytest.raises(SourceSilent):
+        download(host.url + HUB_PATH, partial, size_bytes=len(CONTENT), silent_seconds=0.5, advance=lambda _: None)
+    partial.write_bytes(b"of the next source")
+    host.released.set()
+    wait_for_abandoned_downloads()
+    assert partial.read_bytes() == b"of the next source"
+
+
+def test_a_cancelled_download_writes_no_more(host, tmp_path):
+    """What had come is in the file at once, and the rest of the transfer goes nowhere."""
+
+    def cancel(_):
+        raise KeyboardInterrupt
+
+    host.holds_back = 1000
+    partial = tmp_path / "tiny.part"
+    with pytest.raises(KeyboardInterrupt):
+        download(host.url + HUB_PATH, partial, size_bytes=len(CONTENT), silent_seconds=20, advance=cancel)
+    assert partial.read_bytes() == CONTENT[:1000]
+    host.released.set()
+    wait_for_abandoned_downloads()
+    assert partial.read_bytes() == CONTENT[:1000]
 
 
 def test_a_missing_file_falls_back_to_the_next_source(store, host):
@@ -330,7 +384,7 @@ def test_weights_may_have_several_files(tmp_path, host):
         WeightsFile("gguf", "lm.gguf", len(CONTENT), SHA256),
         WeightsFile("mmproj", "mm.gguf", len(projector), hashlib.sha256(projector).hexdigest()),
     )
-    entry = Weights("vlm", "", "", "", files)
+    entry = Weights("vlm", "", "", "", 0, files)
     weights = WeightsStore(WeightsOptions(hub_url="", url=host.url), tmp_path, weights=(entry,))
     weights.pull("vlm", Told())
     assert weights.locate_files("vlm").mmproj.read_bytes() == projector
@@ -370,7 +424,7 @@ def test_the_manifest_has_models_that_see():
 
 def _one_file(tmp_path, host, size_bytes, sha256):
     file = WeightsFile("gguf", "tiny.gguf", size_bytes, sha256, HubFile("team/tiny", "tiny.gguf"))
-    entry = Weights("tiny", "for tests", "Apache-2.0", "nowhere", (file,))
+    entry = Weights("tiny", "for tests", "Apache-2.0", "nowhere", 0, (file,))
     return WeightsStore(WeightsOptions(hub_url=host.url, wheels=False), tmp_path / "weights", weights=(entry,))
 
 
@@ -452,3 +506,16 @@ def test_a_changed_file_gets_a_new_digest(tmp_path):
     first = read_digest(path)
     path.write_bytes(b"other")
     assert read_digest(path) == hashlib.sha256(b"other").hexdigest() != first
+
+
+def test_a_digest_is_noted_only_for_what_was_hashed(tmp_path):
+    """A file that was swapped after it was read, even for one of the same size and time, is read again."""
+    path, other = tmp_path / "file", tmp_path / "other"
+    path.write_bytes(b"one")
+    times = path.stat()
+    hashed = hash_file(path)
+    other.write_bytes(b"two")
+    os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
+    other.replace(path)
+    note_digest(path, hashed)
+    assert read_digest(path) == hashlib.sha256(b"two").hexdigest() != hashed.sha256

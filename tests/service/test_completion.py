@@ -76,6 +76,18 @@ async def test_what_the_engine_used_is_logged_beside_what_is_billed(
     assert line["completion_id"] == completion.head.id and line["request_id"] == bench.grant.request_id
 
 
+async def test_text_is_billed_by_the_engines_own_count(bench: Any, ask: Ask, data_uri: Callable[..., str]) -> None:
+    """The fold and the ledger have it; the picture stays at its plan, and cached text within the text."""
+    finish = FinishPiece(FinishReason.STOP, engine_prompt_tokens=270, prompt_text_tokens=12, cached_tokens=200)
+    bench.engine.pieces = [TextPiece("red"), finish]
+    opened = await bench.completions.open(ask("what is it", data_uri(448, 448)), bench.grant)
+    assert opened.prompt_usage.text_tokens == 3
+    usage = (await opened.fold()).usage
+    (row,) = bench.rows()
+    assert (usage.text_tokens, usage.image_tokens, usage.cached_tokens) == (12, 512, 12)
+    assert (row.text_tokens, row.image_tokens, row.cost_ticks) == (12, 512, usage.cost_ticks)
+
+
 async def test_m03_client_that_leaves_is_charged_for_what_it_was_sent(bench: Any, ask: Ask) -> None:
     """Closing the stream after two of five pieces settles two tokens and ends the generation."""
     bench.engine.pieces = [TextPiece(c) for c in "abcde"] + [DONE]

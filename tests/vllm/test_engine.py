@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from tests.vllm.server import KEY, MODEL
-from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart
+from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool, ToolChoice, ToolMode
+from vitrail.domain.completion import FinishReason
 from vitrail.domain.errors import ContextTooLong, Unavailable
 from vitrail.domain.pictures import Picture, PreparedImage, TilePlan
-from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, TextPiece
+from vitrail.engines.base import FinishPiece, Prompt, PromptMessage, TextPiece, ToolCallPiece
+from vitrail.engines.openai_errors import NotServed
 from vitrail.engines.server_kind import ServerKind
 from vitrail.engines.upstream import UpstreamEngine
 from vitrail.engines.upstream_options import UpstreamOptions
@@ -75,9 +78,11 @@ def test_the_board_names_metrics_of_vllm(vllm_server):
 @pytest.mark.parametrize(("size", "tiles"), [((448, 448), 1), ((896, 448), 3), ((1344, 896), 7)])
 async def test_a_picture_costs_vllm_what_the_tile_rule_says(engine, size, tiles):
     """InternVL takes 256 tokens for every tile and the overview, and two marks; a small picture is its own overview."""
-    text = (await collect(engine, ask("What?")))[-1].engine_prompt_tokens
-    with_picture = (await collect(engine, ask(draw(*size), "What?")))[-1].engine_prompt_tokens
-    assert with_picture - text == 256 * tiles + 2 + len("\n")
+    text = (await collect(engine, ask("What?")))[-1]
+    with_picture = (await collect(engine, ask(draw(*size), "What?")))[-1]
+    assert with_picture.engine_prompt_tokens - text.engine_prompt_tokens == 256 * tiles + 2 + len("\n")
+    assert text.prompt_text_tokens == text.engine_prompt_tokens  # which is billed, and beside a picture as well:
+    assert with_picture.prompt_text_tokens == text.prompt_text_tokens + len("\n")
 
 
 async def test_the_second_question_on_a_picture_finds_it_cached(engine):
@@ -124,6 +129,30 @@ async def test_a_wrong_key_is_our_trouble_not_the_clients(vllm_server):
         await collect(engine, ask("Hi"))
     assert not (await engine.health()).ready and caught.value.message == "The service is currently unavailable."
     await engine.close()
+
+
+async def test_a_mistyped_model_is_told_to_the_operator(vllm_server):
+    """Health knows before any request, and the log names what vLLM has; a client reads no more than 503."""
+    engine = UpstreamEngine(
+        UpstreamOptions(), base_url=vllm_server.base_url, model="mistyped", key=KEY, kind=ServerKind.VLLM
+    )
+    await engine.start()
+    with capture_logs() as lines:
+        assert not (await engine.health()).ready
+    assert [line["served"] for line in lines] == [[MODEL]]
+    with pytest.raises(NotServed) as caught:
+        await collect(engine, ask("Hi"))
+    assert caught.value.message == "The service is currently unavailable."
+    await engine.close()
+
+
+async def test_a_required_call_that_was_cut_is_no_call(engine):
+    """Half a call is none, and the reason says so."""
+    paint = Tool("paint", "Paints.", '{"type": "object", "properties": {"colour": {"enum": ["dark green"]}}}')
+    prompt = ask("Do it.", tools=(paint,), tool_choice=ToolChoice(ToolMode.REQUIRED))
+    pieces = await collect(engine, prompt)
+    assert pieces[-1].reason is FinishReason.LENGTH
+    assert not any(isinstance(piece, ToolCallPiece) for piece in pieces)
 
 
 @pytest.mark.parametrize("options", [{}, {"stop": ("e",)}, {"logprobs": True, "top_logprobs": 2}])

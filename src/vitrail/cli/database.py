@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from vitrail.cli.options import load
+from vitrail.cli.tables import open_stdout
 from vitrail.data_dir import make_data_dir
 from vitrail.settings import Settings
 from vitrail.store.database import Database, open_database
@@ -43,7 +43,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_j
         table.add_column(column, overflow="fold")  # an id that is cut off cannot be copied
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    Console().print(table)
+    open_stdout().print(table)
 
 
 def parse_span(text: str) -> timedelta:

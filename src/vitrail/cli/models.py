@@ -14,9 +14,11 @@ from rich.table import Column, Table
 
 from vitrail.app_engines import ModelCheck, check_model, open_weights
 from vitrail.cli.options import AsJson, ConfigFile, DataDir, load
+from vitrail.cli.tables import open_stdout
 from vitrail.data_dir import make_data_dir
 from vitrail.engines.weights import ModelFiles, WeightsUnavailable
 from vitrail.engines.weights_progress import ConsoleProgress, render_size
+from vitrail.telemetry import configure_logging
 
 
 def build_group() -> typer.Typer:
@@ -33,6 +35,7 @@ def list_(data_dir: DataDir = None, config: ConfigFile = None, as_json: AsJson =
     """Show the configured models and the named weights, with what is on this machine."""
     settings = load(data_dir=data_dir, config=config)
     store = open_weights(settings)
+    window_tokens = settings.llama.context_tokens * settings.llama.parallel
     models = [{"id": m.id, "engine": m.engine, "aliases": list(m.aliases)} for m in settings.models]
     weights = [
         {
@@ -40,6 +43,7 @@ def list_(data_dir: DataDir = None, config: ConfigFile = None, as_json: AsJson =
             "description": entry.description,
             "licence": entry.licence,
             "size_bytes": entry.size_bytes,
+            "memory_bytes": entry.memory_bytes(window_tokens=window_tokens),
             "input": ["text", "image"] if entry.sees else ["text"],
             "origin": entry.origin,
             "here": store.locate_files(entry.name) is not None,
@@ -49,18 +53,25 @@ def list_(data_dir: DataDir = None, config: ConfigFile = None, as_json: AsJson =
     if as_json:
         print(json.dumps({"models": models, "weights": weights}))
         return
-    console = Console()
+    console = open_stdout()
     table = Table("model", "engine", "also answers to", title="Configured models", title_justify="left")
     for entry in settings.models:
         table.add_row(entry.id, entry.engine, ", ".join(entry.aliases))
     console.print(table)
-    name_and_size = (Column("weights", no_wrap=True), Column("size", no_wrap=True))
-    table = Table(*name_and_size, "input", "licence", "here", "what", title="Named weights", title_justify="left")
+    columns = [Column(title, no_wrap=True) for title in ("weights", "size", "memory")]
+    table = Table(*columns, "input", "licence", "here", "what", title="Named weights", title_justify="left")
     for known in store.manifest():
-        here = "yes" if store.locate_files(known.name) else "no"
-        takes = "text, image" if known.sees else "text"
-        table.add_row(known.name, render_size(known.size_bytes), takes, known.licence, here, known.description)
+        table.add_row(
+            known.name,
+            render_size(known.size_bytes),
+            render_size(known.memory_bytes(window_tokens=window_tokens)),
+            "text, image" if known.sees else "text",
+            known.licence,
+            "yes" if store.locate_files(known.name) else "no",
+            known.description,
+        )
     console.print(table)
+    console.print(f"Memory: the files and a context window of {window_tokens:,} tokens, as [llama] says.", markup=False)
 
 
 def pull(
@@ -96,13 +107,16 @@ def check(
 ) -> None:
     """Tell whether a model fits into this machine, and measure how fast it is; fails if it does not fit."""
     settings = load(data_dir=data_dir, config=config)
+    configure_logging(settings.log.model_copy(update={"level": "error"}))
     if (name is None) == (gguf is None):
         raise typer.BadParameter("either the name of weights, or --gguf")
     files = ModelFiles(gguf, mmproj) if gguf is not None else open_weights(settings).locate_files(name or "")
     if files is None:
-        size = render_size(next(w.size_bytes for w in open_weights(settings).manifest() if w.name == name))
+        known = next(w for w in open_weights(settings).manifest() if w.name == name)
+        memory = render_size(known.memory_bytes(window_tokens=settings.llama.context_tokens * settings.llama.parallel))
         raise WeightsUnavailable(
-            f"The weights {name} are not here; they are a download of {size}, and take at least as much memory.",
+            f"The weights {name} are not here; they are a download of {render_size(known.size_bytes)}, and take "
+            f"{memory} of memory and some to work with.",
             hint=f"Fetch them with `vitrail models pull {name} --data-dir {settings.data_dir}`.",
         )
     result = asyncio.run(check_model(files, settings, seconds=seconds))
@@ -125,4 +139,7 @@ def _render_check(result: ModelCheck) -> str:
         ("reading", f"{trial.prompt_tokens_per_second or 0:.0f} tokens/s", trial.prompt_tokens_per_second),
         ("writing", f"{trial.tokens_per_second or 0:.1f} tokens/s", trial.tokens_per_second),
     )
-    return "\n".join([*lines, *(f"{what:<17} {shown}" for what, shown, value in measured if value is not None)])
+    lines += [f"{what:<17} {shown}" for what, shown, value in measured if value is not None]
+    if trial.tokens_per_second is None:
+        lines.append("It is too slow to be measured in this time: a larger --seconds tells more.")
+    return "\n".join(lines)

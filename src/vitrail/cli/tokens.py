@@ -11,12 +11,12 @@ from typing import Annotated
 
 import typer
 from PIL import Image, ImageDraw
-from rich.console import Console
 from rich.table import Table
 
 from vitrail.app import open_ingest
 from vitrail.cli.options import AsJson, ConfigFile, load
 from vitrail.cli.pictures import image_reference
+from vitrail.cli.tables import open_stdout
 from vitrail.domain.pictures import TILE_PX, Detail, MeasuredImage, PreparedImage
 from vitrail.settings import Settings
 
@@ -98,4 +98,4 @@ def _print_table(images: Sequence[MeasuredImage]) -> None:
         table.add_row(image.where, f"{image.width_px} x {image.height_px}", fitted, grid, f"{plan.image_tokens:,}")
     if len(images) > 1:
         table.add_row("total", "", "", "", f"{sum(i.plan.image_tokens for i in images):,}", style="bold")
-    Console().print(table)
+    open_stdout().print(table)

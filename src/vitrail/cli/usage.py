@@ -13,6 +13,7 @@ from rich.console import Console
 
 from vitrail.cli.database import opened_database
 from vitrail.cli.options import AsJson, ConfigFile, DataDir
+from vitrail.cli.tables import open_stdout
 from vitrail.cli.usage_view import build_table, draw_bars, render_rows
 from vitrail.domain.usage import TimeRange, TimeUnit, UsageQuery, Value
 from vitrail.domain.usage_names import parse_dimension, parse_filter, parse_range, parse_unit, parse_value, parse_zone
@@ -72,9 +73,9 @@ def usage(
     if as_json:
         print(json.dumps(render_rows(query, report, total)))
         return
-    console = Console()
+    console = open_stdout()
     if plot:
-        draw_bars(console, query, report)
+        draw_bars(Console(), query, report)
     else:
         console.print(build_table(query, report, total))
     if report.limit_reached:

@@ -85,8 +85,9 @@ class FinishPiece:
     """The last piece: why it ended and, where the engine knows better, its own counts for the whole answer.
 
     `completion_tokens` leaves out reasoning. `engine_prompt_tokens` (what the engine really used, pictures included)
-    goes to metrics and logs only; the client is billed by the tile plan. `stop_sequence` is the one that ended the
-    text, where the engine knows.
+    goes to metrics and logs only; pictures are billed by the tile plan. `prompt_text_tokens`, the part of it that is no
+    picture, is billed in place of what `count_text_tokens` estimated. `stop_sequence` is the one that ended the text,
+    where the engine knows.
     """
 
     reason: FinishReason
@@ -94,6 +95,7 @@ class FinishPiece:
     reasoning_tokens: int | None = None
     cached_tokens: int = 0
     engine_prompt_tokens: int | None = None
+    prompt_text_tokens: int | None = None
     stop_sequence: str | None = None
 
 

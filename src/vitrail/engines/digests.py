@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 
 def read_digest(path: Path) -> str:
-    """Return the file's SHA-256 in hex, from the note beside it if size and time of change still agree."""
+    """Return the file's SHA-256 in hex, from the note beside it if size, time of change and inode still agree."""
     with suppress(OSError, ValueError):
         digest, noted_state = _note(path).read_text(encoding="ascii").strip().split(" ", 1)
-        if noted_state == _state(path) and len(digest) == 64:
+        if noted_state == _state(path.stat()) and len(digest) == 64:
             return digest
-    digest = hash_file(path)
-    note_digest(path, digest)
-    return digest
+    hashed = hash_file(path)
+    note_digest(path, hashed)
+    return hashed.sha256
 
 
-def note_digest(path: Path, digest: str) -> None:
-    """Remember the digest of the file as it is now; in a read-only folder, every start costs a hash instead."""
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """What was read: the digest in hex, and which state of which file it belongs to."""
+
+    sha256: str
+    state: str
+
+
+def note_digest(path: Path, hashed: Hashed) -> None:
+    """Remember the digest beside `path`; it counts only while the file there is the very one that was hashed.
+
+    In a read-only folder nothing is remembered, and every start costs a hash.
+    """
     with suppress(OSError):
-        _note(path).write_text(f"{digest} {_state(path)}\n", encoding="ascii")
+        _note(path).write_text(f"{hashed.sha256} {hashed.state}\n", encoding="ascii")
 
 
 def forget_digest(path: Path) -> None:
@@ -29,16 +42,17 @@ def forget_digest(path: Path) -> None:
     _note(path).unlink(missing_ok=True)
 
 
-def hash_file(path: Path) -> str:
-    """Return the file's SHA-256 in hex, computed from its bytes."""
+def hash_file(path: Path) -> Hashed:
+    """Return the file's SHA-256, computed from its bytes; a file that changes meanwhile is no longer in that state."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        state = _state(os.fstat(file.fileno()))
+        return Hashed(hashlib.file_digest(file, "sha256").hexdigest(), state)
 
 
 def _note(path: Path) -> Path:
     return path.with_name(f".{path.name}.sha256")
 
 
-def _state(path: Path) -> str:
-    status = path.stat()
-    return f"{status.st_size} {status.st_mtime_ns}"
+def _state(status: os.stat_result) -> str:
+    """What another file, or other bytes in this one, would have differently; the same after a renaming."""
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"

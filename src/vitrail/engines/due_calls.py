@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
+
+import structlog
 
 from vitrail.domain.chat import ToolCall, ToolMode
 from vitrail.domain.completion import FinishReason
@@ -29,10 +31,12 @@ def must_call(prompt: Prompt) -> bool:
     return bool(prompt.tools) and choice is not None and (choice.mode is ToolMode.REQUIRED or choice.name is not None)
 
 
-async def keep_due_call(pieces: AsyncGenerator[Piece, None], prompt: Prompt) -> AsyncGenerator[Piece, None]:
+async def keep_due_call(
+    pieces: AsyncGenerator[Piece, None], prompt: Prompt, *, about: Mapping[str, str]
+) -> AsyncGenerator[Piece, None]:
     """Yield the pieces, text not before a call is there; raises Unavailable if there is none, or another one.
 
-    An answer that was cut before its call passes with what it has.
+    An answer that was cut before its call passes with what it has. `about` is what a log line says of the server.
     """
     held: list[TextPiece] = []
     has_called = False
@@ -41,30 +45,27 @@ async def keep_due_call(pieces: AsyncGenerator[Piece, None], prompt: Prompt) -> 
             if isinstance(piece, TextPiece) and not has_called:
                 held.append(piece)
                 continue
+            due: Sequence[Piece] = (piece,)
             if isinstance(piece, FinishPiece) and not has_called:
-                for last in _finish(piece, held, prompt):
-                    yield last
-                return
-            if isinstance(piece, ToolCallPiece):
-                _check_name(piece.call, prompt)
-                has_called = True
-                for text in held:
-                    yield text
-                held.clear()
-            yield piece
+                due = _finish(piece, held, prompt)
+            elif isinstance(piece, ToolCallPiece):
+                due = (*held, piece) if _is_due(piece.call, prompt) else ()
+                held, has_called = [], True
+            if not due:
+                hint = "some servers need a parser for the calls of the model"
+                structlog.get_logger(component="due_calls", **about).warning("no call although it is due", hint=hint)
+                raise Unavailable(NO_CALL, hint="Try again.")
+            for one in due:
+                yield one
 
 
 def _finish(finish: FinishPiece, held: Sequence[TextPiece], prompt: Prompt) -> Sequence[Piece]:
-    """Return the calls that the held text is, or the text itself where the answer was cut."""
+    """Return the calls that the held text is, or the text itself where the answer was cut; else nothing."""
     text = "".join(piece.text for piece in held)
     thought = THOUGHT.match(text)
     calls = _parse_calls(text[thought.end() :] if thought else text, prompt)
-    if not calls:
-        if finish.reason is FinishReason.LENGTH:
-            return (*held, finish)
-        raise Unavailable(NO_CALL, hint="Try again.")
-    for call in calls:
-        _check_name(call, prompt)
+    if not calls or not all(_is_due(call, prompt) for call in calls):
+        return (*held, finish) if finish.reason is FinishReason.LENGTH else ()
     tokens = [sum(piece.tokens for piece in held), *[0] * len(calls)]
     return (
         *([ReasoningPiece(thought[1].strip(), 0)] if thought else ()),
@@ -73,9 +74,9 @@ def _finish(finish: FinishPiece, held: Sequence[TextPiece], prompt: Prompt) -> S
     )
 
 
-def _check_name(call: ToolCall, prompt: Prompt) -> None:
-    if prompt.tool_choice is not None and prompt.tool_choice.name not in (None, call.name):
-        raise Unavailable(NO_CALL, hint="Try again.")
+def _is_due(call: ToolCall, prompt: Prompt) -> bool:
+    """Tell whether a call is of the function that has to be called."""
+    return prompt.tool_choice is not None and prompt.tool_choice.name in (None, call.name)
 
 
 def _parse_calls(text: str, prompt: Prompt) -> list[ToolCall]:

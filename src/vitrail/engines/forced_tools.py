@@ -79,13 +79,16 @@ async def read_calls(
 ) -> AsyncGenerator[Piece, None]:
     """Yield a forced answer as what it means; one that was cut within its calls has none, and ends with `length`."""
     reader, stop = ReplyReader(), StopCutter(sampling.stop)
-    waiting = 0  # tokens of text that was not sent yet
+    waiting, thought = 0, 0  # tokens of text that was not sent yet, and of a thought that came as text
     async with aclosing(pieces):
         async for piece in pieces:
             match piece:
                 case TextPiece():
                     waiting += piece.tokens
                     reply = reader.push(piece.text)
+                    if reader.thought and not thought:
+                        thought, waiting = waiting, 0
+                        yield ReasoningPiece(reader.thought, thought)
                     if not is_json_reply and (text := stop.push(reply)):
                         yield TextPiece(text, waiting)
                         waiting = 0
@@ -93,7 +96,7 @@ async def read_calls(
                         yield FinishPiece(FinishReason.STOP, stop_sequence=stop.met)
                         return
                 case FinishPiece():
-                    for last in _finish(piece, reader, stop, waiting, is_json_reply=is_json_reply):
+                    for last in _finish(_recount(piece, thought), reader, stop, waiting, is_json_reply=is_json_reply):
                         yield last
                 case ReasoningPiece() | ToolCallPiece():
                     yield piece
@@ -122,6 +125,14 @@ def _finish(
         )
     text = json.dumps(answer["reply"], ensure_ascii=False) if is_json_reply else stop.flush()
     return (TextPiece(text, waiting), finish) if text else (finish,)
+
+
+def _recount(finish: FinishPiece, thought: int) -> FinishPiece:
+    """Return the finish with the tokens of a thought that came as text counted as reasoning."""
+    if not thought or finish.completion_tokens is None or finish.reasoning_tokens:
+        return finish
+    thought = min(thought, finish.completion_tokens)
+    return replace(finish, completion_tokens=finish.completion_tokens - thought, reasoning_tokens=thought)
 
 
 def _read_answer(whole: str) -> Json:

@@ -21,8 +21,9 @@ import structlog
 
 from vitrail.domain.errors import Failure, Unavailable
 from vitrail.engines.base import Piece
+from vitrail.engines.openai_chunks import ChunkParser
 from vitrail.engines.openai_errors import parse_failure
-from vitrail.engines.openai_wire import ChunkParser, Json
+from vitrail.engines.openai_wire import Json
 from vitrail.engines.sse import EventSplitter
 
 JSON_HEADERS = {"Content-Type": "application/json"}
@@ -52,6 +53,17 @@ class Patience:
     first_piece_seconds: float
     idle_seconds: float
     call_seconds: float = 10.0
+
+
+class Pace:
+    """What a stream tells of how it gets on, and what gives it more time; this one does nothing of both."""
+
+    def more_seconds(self) -> float:
+        """Return how much longer than usual the silence that begins now may last."""
+        return 0.0
+
+    def note_event(self) -> None:
+        """Note that an event came."""
 
 
 def show_url(url: str) -> str:
@@ -146,6 +158,7 @@ class OpenAIClient:
         top_logprobs: int = 0,
         max_tokens: int | None = None,
         headers: Mapping[str, str] = NO_HEADERS,
+        pace: Pace | None = None,
     ) -> AsyncGenerator[Piece, None]:
         """Yield the pieces of the answer to a rendered `body`; closing the generator early drops the connection.
 
@@ -153,11 +166,13 @@ class OpenAIClient:
         no sense, Unavailable, RateLimited, InvalidArgument or ContextTooLong. Redirects are not followed.
         """
         parser = ChunkParser(top_logprobs=top_logprobs, max_tokens=max_tokens)
+        pace = pace or Pace()
         with self._translated():
-            response = await self._open_stream(path, body, headers)
+            response = await self._open_stream(path, body, headers, pace)
             try:
-                events = _read_events(response.content, wait_seconds=lambda: self._wait_seconds(parser))
+                events = _read_events(response.content, wait_seconds=lambda: self._wait_seconds(parser, pace))
                 async for event in events:
+                    pace.note_event()
                     if event == b"[DONE]":
                         break
                     for piece in parser.parse(_parse_event(event)):
@@ -171,15 +186,18 @@ class OpenAIClient:
             finally:
                 response.close()  # does nothing to a connection whose response was read to its end
 
-    def _wait_seconds(self, parser: ChunkParser) -> float:
-        return self._patience.idle_seconds if parser.has_started else self._patience.first_piece_seconds
+    def _wait_seconds(self, parser: ChunkParser, pace: Pace) -> float:
+        usual = self._patience.idle_seconds if parser.has_started else self._patience.first_piece_seconds
+        return usual + pace.more_seconds()
 
-    async def _open_stream(self, path: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _open_stream(
+        self, path: str, body: bytes, headers: Mapping[str, str], pace: Pace
+    ) -> aiohttp.ClientResponse:
         """Return the response once its head came and is that of an event stream."""
         headers = {**JSON_HEADERS, **headers}
         if not self._reuses_streams:
             headers["Connection"] = "close"
-        async with asyncio.timeout(self._patience.first_piece_seconds):
+        async with asyncio.timeout(self._patience.first_piece_seconds + pace.more_seconds()):
             response = await self._session.post(
                 self._base_url + path, data=BytesIO(body), headers=headers, allow_redirects=False
             )
@@ -212,6 +230,10 @@ class OpenAIClient:
             self._log.warning("engine connection failed", error=type(failure).__name__)
             is_stall = isinstance(failure, TimeoutError) and not isinstance(failure, aiohttp.ClientError)
             raise (Stalled if is_stall else Unreachable)(retry_after_seconds=RETRY_AFTER_SECONDS) from failure
+        except RuntimeError as failure:
+            if not self._session.closed:
+                raise
+            raise Unreachable(retry_after_seconds=RETRY_AFTER_SECONDS) from failure
 
 
 async def _read_events(

@@ -17,7 +17,14 @@ TOO_LONG = re.compile(
     re.I,
 )
 LIMIT = re.compile(r"(?:maximum|context)[^\d\n]{1,60}?(\d{1,9})\b", re.I)
-ASKED = re.compile(r"\b(\d{1,9})\)? (?:input |prompt )?tokens|\(length (\d{1,9})\)", re.I)
+ASKED = re.compile(r"\b(\d{1,9})\)? (?:input |prompt )?tokens|(?:\(|input |prompt )length \(?(\d{1,9})\)", re.I)
+BAD_KEY = re.compile(r"(incorrect|invalid) api.?key|api.?key.{0,20} (in|not )valid", re.I)  # xAI, Google: with 400
+NO_MODEL = re.compile(r"invalid model name|\bmodel \S{1,200} (does not exist|not found)", re.I)  # LiteLLM: so too
+TOO_MUCH = re.compile(  # of `max_tokens` alone: OpenAI and vLLM; SGLang; vLLM until 0.9
+    r"max_(completion_)?tokens\W{1,3}(or \W?max_completion_tokens\W{1,3})?is too large"
+    r"|tokens for the completion|in the completion\)",
+    re.I,
+)
 BAD_ANSWER = re.compile(r"failed to parse output", re.I)  # LMDeploy, of what its model said
 BAD_SCHEMA = re.compile(r"schema|grammar|response_format|structured", re.I)
 BAD_TOOLS = re.compile(r"tool|function", re.I)
@@ -27,6 +34,10 @@ BAD_ROLES = re.compile(r"role|template|conversation", re.I)
 
 class KeyRefused(Unavailable):
     """The service is currently unavailable."""
+
+
+class BudgetTooLarge(ContextTooLong):
+    """The prompt and max_tokens together are longer than the model's context window."""
 
 
 class NotServed(Unavailable):
@@ -63,6 +74,12 @@ def parse_retry_after(text: str | None) -> float:
 def _parse_refusal(said: str) -> Failure:
     if BAD_ANSWER.search(said):
         return Unavailable(retry_after_seconds=DEFAULT_RETRY_AFTER_SECONDS)
+    if BAD_KEY.search(said):
+        return KeyRefused(retry_after_seconds=DEFAULT_RETRY_AFTER_SECONDS)
+    if NO_MODEL.search(said):
+        return NotServed(retry_after_seconds=DEFAULT_RETRY_AFTER_SECONDS)
+    if TOO_MUCH.search(said):
+        return BudgetTooLarge()
     if TOO_LONG.search(said):
         return ContextTooLong(_tell_lengths(said))
     if BAD_SCHEMA.search(said):
@@ -91,6 +108,8 @@ def _read(document: object, status: int) -> tuple[int, str]:
     if not isinstance(error, dict):
         return status, str(error)[:2000]
     code = error.get("code")
+    if isinstance(code, str) and code.isdecimal():  # LiteLLM
+        code = int(code[:4])
     if isinstance(code, int) and 400 <= code <= 599:
         status = code
     return status, "\n".join(str(error.get(key, "")) for key in ("message", "type", "code", "detail"))[:2000]

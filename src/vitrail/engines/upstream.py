@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 
 import msgspec
 
@@ -22,7 +23,7 @@ from vitrail.engines.breaker import Breaker, Clock
 from vitrail.engines.due_calls import keep_due_call, must_call
 from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
 from vitrail.engines.openai_client import OpenAIClient, Patience, Stalled, show_url
-from vitrail.engines.openai_errors import KeyRefused, NotServed
+from vitrail.engines.openai_errors import BudgetTooLarge, KeyRefused, NotServed
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
 from vitrail.engines.pictures import render_data_uri
 from vitrail.engines.server_kind import ServerKind
@@ -70,7 +71,9 @@ class UpstreamEngine:
             monotonic=monotonic,
             about=self._about,
         )
-        self._standing = Standing(model=model, lists_all=self._dialect.lists_all_models, about=self._about)
+        self._standing = Standing(
+            model=model, lists_all=self._dialect.lists_all_models, about=self._about, monotonic=monotonic
+        )
         self._client: OpenAIClient | None = None
         self._root: OpenAIClient | None = None
 
@@ -132,7 +135,10 @@ class UpstreamEngine:
         return Health(ready=not trouble, detail=f"{address}: {trouble}" if trouble else address)
 
     async def count_text_tokens(self, prompt: Prompt) -> int:
-        """Return an estimate by words and signs: the API of OpenAI has no call that counts."""
+        """Return an estimate by words and signs: the API of OpenAI has no call that counts.
+
+        The last piece has the count of the other side, where it is known.
+        """
         texts = sum(MESSAGE_TOKENS + count_words(message.text) for message in prompt.messages)
         calls = sum(count_words(call.arguments) for message in prompt.messages for call in message.tool_calls)
         return texts + calls + sum(count_words(tool.description + tool.parameters) for tool in prompt.tools)
@@ -153,7 +159,7 @@ class UpstreamEngine:
         else:
             pieces = self._generate(prompt, sampling)
         if must_call(prompt):
-            pieces = keep_due_call(pieces, prompt)
+            pieces = keep_due_call(pieces, prompt, about=self._about)
         has_called = False
         async with aclosing(pieces):
             async for piece in pieces:
@@ -164,6 +170,21 @@ class UpstreamEngine:
                 yield piece
 
     async def _generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
+        """Leave a budget out that some servers refuse because the context window ends before it."""
+        try:
+            async with aclosing(self._ask(prompt, sampling)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except BudgetTooLarge:  # nothing has come
+            if sampling.max_tokens is None:
+                raise
+        else:
+            return
+        async with aclosing(self._ask(prompt, replace(sampling, max_tokens=None))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         body = await asyncio.to_thread(self._render_body, prompt, sampling)
         headers = self._routing_headers(prompt)
         with self._breaker.passage() as is_trial:
@@ -174,7 +195,7 @@ class UpstreamEngine:
                     async with aclosing(self._stream(body, headers, sampling)) as pieces:
                         async for piece in pieces:
                             has_started = True
-                            yield read(piece, sampling, self._dialect)
+                            yield read(piece, prompt, sampling, self._dialect)
                     return
                 except (KeyRefused, NotServed) as failure:
                     await self._standing.note_refusal(failure, self._open_client())

@@ -50,6 +50,7 @@ class Dialect:
     lists_all_models: bool = False  # and refuses every other name
     sends_longer_pieces: bool = False  # at the request's own `stream_interval`, in tokens
     reuses_streams: bool = False  # the connection of a stream that ended takes the next request; llama.cpp drops it
+    tells_stop_if_verbose: bool = False  # which stop sequence was met
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -81,6 +82,7 @@ DIALECTS: Mapping[ServerKind, Dialect] = MappingProxyType(
             seed_limit=LLAMA_RANDOM_SEED,
             switches_thinking=True,
             health_path="/health",
+            tells_stop_if_verbose=True,
             extra={"timings_per_token": True},
         ),
         ServerKind.LMDEPLOY: Dialect(
@@ -131,6 +133,8 @@ def adapt(body: Json, dialect: Dialect, *, is_read_whole: bool = False) -> Json:
         body["seed"] %= dialect.seed_limit
     if not dialect.stops_anywhere:
         body.pop("stop", None)
+    if dialect.tells_stop_if_verbose and "stop" in body:
+        body["verbose"] = True
     if "tools" in body:
         _adapt_tools(body, dialect)
     if dialect.switches_thinking and "reasoning_effort" in body:
@@ -140,11 +144,14 @@ def adapt(body: Json, dialect: Dialect, *, is_read_whole: bool = False) -> Json:
     return {**body, **dialect.extra}
 
 
-def read(piece: Piece, sampling: Sampling, dialect: Dialect) -> Piece:
+def read(piece: Piece, prompt: Prompt, sampling: Sampling, dialect: Dialect) -> Piece:
     """Return a piece from this kind of server as it is meant."""
     match piece:
-        case FinishPiece(stop_sequence=str(met)) if met not in sampling.stop:  # one of the chat template's own
-            return replace(piece, stop_sequence=None)
+        case FinishPiece():
+            if piece.stop_sequence not in sampling.stop:  # one of the chat template's own
+                piece = replace(piece, stop_sequence=None)
+            if piece.prompt_text_tokens is None and not prompt.images:  # the whole prompt is text; 0 is no count
+                piece = replace(piece, prompt_text_tokens=piece.engine_prompt_tokens or None)
         case TextPiece(logprobs=logprobs) if logprobs and dialect.names_tokens_raw:
             return replace(piece, logprobs=tuple(_read_logprob(one) for one in logprobs))
     return piece

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import re
+import time
 
 import msgspec
 import pybase64
@@ -45,7 +46,7 @@ class UpstreamImages:
         self._model = model
         self._key = key
         self._about = {"model": name or model, "base_url": show_url(self._base_url)}
-        self._standing = Standing(model=model, lists_all=False, about=self._about)
+        self._standing = Standing(model=model, lists_all=False, about=self._about, monotonic=time.monotonic)
         self._client: OpenAIClient | None = None
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from vitrail.domain.errors import Failure
+from vitrail.engines.breaker import Clock
 from vitrail.engines.openai_client import OpenAIClient
 from vitrail.engines.openai_errors import KeyRefused, NotServed
 
@@ -20,15 +21,18 @@ NO_MODEL = "the other server does not have the model"
 LIST_SECONDS = 2.0  # for the list of models that a log line names
 MOST_NAMES = 20
 LONGEST_NAME = 100
+REFUSED_SECONDS = 60.0  # how long a refusal keeps health down where the list of models cannot tell
 
 
 class Standing:
     """What is wrong between us and the server, as last seen; with `lists_all` what it does not list is not there."""
 
-    def __init__(self, *, model: str, lists_all: bool, about: Mapping[str, str]) -> None:
+    def __init__(self, *, model: str, lists_all: bool, about: Mapping[str, str], monotonic: Clock) -> None:
         self._model = model
         self._lists_all = lists_all
+        self._monotonic = monotonic
         self._trouble = ""
+        self._seen_at = 0.0
         self._log = structlog.get_logger(component="upstream", **about)
 
     async def note_refusal(self, failure: KeyRefused | NotServed, client: OpenAIClient) -> None:
@@ -50,10 +54,15 @@ class Standing:
         self._trouble = ""
 
     def check_names(self, listing: object) -> str:
-        """Return what is wrong by the server's list of models, or nothing; an empty list says nothing new."""
+        """Return what is wrong by the server's list of models, or nothing.
+
+        A name that is not in a list that has others may be known there all the same, so that a refusal holds for a
+        while only: without requests, which an operator's balancer may keep away, nothing else would end it.
+        """
         served = _read_names(listing)
         is_listed = self._model in served or f"{self._model}:latest" in served  # so Ollama has it
-        if is_listed or self._trouble == NO_KEY:  # the list was not refused
+        is_old = self._monotonic() - self._seen_at > REFUSED_SECONDS
+        if is_listed or not served or is_old or self._trouble == NO_KEY:  # the list was not refused
             self._trouble = ""
         if served and not is_listed and self._lists_all:
             self._tell_missing(served)
@@ -67,7 +76,7 @@ class Standing:
     def _tell(self, trouble: str, **details: object) -> None:
         if trouble != self._trouble:
             self._log.error(trouble, **details)
-        self._trouble = trouble
+        self._trouble, self._seen_at = trouble, self._monotonic()
 
 
 def _read_names(listing: Any) -> list[str]:

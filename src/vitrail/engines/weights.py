@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from vitrail.domain.errors import Unavailable
-from vitrail.engines.digests import forget_digest, hash_file, note_digest, read_digest
+from vitrail.engines.digests import Hashed, forget_digest, hash_file, note_digest, read_digest
 from vitrail.engines.file_lock import hold_lock
 from vitrail.engines.weights_download import Advance, SourceFailed, SourceSilent, download
 from vitrail.engines.weights_manifest import Kind, Weights, WeightsFile, read_manifest
@@ -107,7 +107,9 @@ class WeightsStore:
         A file whose digest was never published is compared with what arrived when it was pulled.
         """
         paths = [(file, self._find(file)) for file in self._entry(name).files]
-        return all(path is not None and hash_file(path) == (file.sha256 or read_digest(path)) for file, path in paths)
+        return all(
+            path is not None and hash_file(path).sha256 == (file.sha256 or read_digest(path)) for file, path in paths
+        )
 
     def remove(self, name: str) -> int:
         """Delete the files of the weights, whole or begun, and return how many bytes that frees.
@@ -150,15 +152,15 @@ class WeightsStore:
             self._check_room(name, file, partial)
             progress.begin(name, total_bytes=file.size_bytes)
             try:
-                self._fetch(name, file, partial, progress)
+                hashed = self._fetch(name, file, partial, progress)
             finally:
                 progress.end()
             path = partial.replace(self._directory / file.file_name)
+            note_digest(path, hashed)
             if file.sha256 is not None:
-                note_digest(path, file.sha256)
                 progress.tell(f"{name} is here, its sha256 is right.")
             else:
-                progress.tell(f"{name} is here; no sha256 is known to compare with, its own is {read_digest(path)}.")
+                progress.tell(f"{name} is here; no sha256 is known to compare with, its own is {hashed.sha256}.")
 
     def _check_room(self, name: str, file: WeightsFile, partial: Path) -> None:
         have_bytes = partial.stat().st_size if partial.exists() else 0
@@ -170,21 +172,19 @@ class WeightsStore:
                 f"{name} needs {render_size(need_bytes)} in {self._directory}; {render_size(free_bytes)} are free."
             )
 
-    def _fetch(self, name: str, file: WeightsFile, partial: Path, progress: PullProgress) -> None:
-        """Complete `partial` from the first source that can, digest included."""
+    def _fetch(self, name: str, file: WeightsFile, partial: Path, progress: PullProgress) -> Hashed:
+        """Complete `partial` from the first source that can, digest included, and return that."""
         tried: list[str] = []
         for source in self._plan_sources(file):
             try:
-                self._fetch_from(source, file, partial, progress)
+                return self._fetch_from(source, file, partial, progress)
             except SourceFailed as failure:
                 tried.append(f"{source.label}: {failure}")
                 progress.tell(f"Skipped {tried[-1]}")
-            else:
-                return
         reasons = "; ".join(tried) or "every source is switched off"
         raise WeightsUnavailable(f"{name} could not be fetched ({reasons}).")
 
-    def _fetch_from(self, source: Source, file: WeightsFile, partial: Path, progress: PullProgress) -> None:
+    def _fetch_from(self, source: Source, file: WeightsFile, partial: Path, progress: PullProgress) -> Hashed:
         """Complete and check `partial`; a wrong one that began elsewhere gets a second chance from the first byte."""
         if source.label in self._silent:
             raise SourceSilent("it was silent before")
@@ -196,13 +196,14 @@ class WeightsStore:
             raise
         except OSError as failure:
             raise SourceFailed(f"{failure.strerror or failure}") from failure
-        if file.sha256 is None or hash_file(partial) == file.sha256:
-            return
+        hashed = hash_file(partial)
+        if file.sha256 in (None, hashed.sha256):
+            return hashed
         partial.unlink()
         if not has_resumed:
             raise SourceFailed("the file there has another sha256")
         progress.tell(f"{source.label}: the sha256 is wrong, starting again from the first byte")
-        self._fetch_from(source, file, partial, progress)
+        return self._fetch_from(source, file, partial, progress)
 
     def _plan_sources(self, file: WeightsFile) -> Iterator[Source]:
         """Every way to get the file that the options allow, in the order to try."""

@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 
 READ_BYTES = 256 << 10
@@ -32,20 +33,22 @@ def download(url: str, partial: Path, *, size_bytes: int | None, silent_seconds:
     Without a known size the file is fetched anew, and has to be as long as the server says.
 
     Raises SourceFailed, and SourceSilent after `silent_seconds` without a byte, name look-up included; what came stays.
+    However it ends, `partial` is the caller's alone from then on.
     """
     transfer = _Transfer(url, partial, size_bytes=size_bytes, silent_seconds=silent_seconds)
-    threading.Thread(target=transfer.run, daemon=True).start()
-    while True:
-        try:
+    threading.Thread(target=transfer.run, name="weights download", daemon=True).start()
+    try:
+        while True:
             event = transfer.events.get(timeout=silent_seconds)
-        except queue.Empty:
-            transfer.abandon()
-            raise SourceSilent(f"no answer for {silent_seconds:g} s") from None
-        if isinstance(event, Exception):
-            raise event
-        if event is None:
-            return
-        advance(event)
+            if isinstance(event, Exception):
+                raise event
+            if event is None:
+                return
+            advance(event)
+    except queue.Empty:
+        raise SourceSilent(f"no answer for {silent_seconds:g} s") from None
+    finally:
+        transfer.abandon()
 
 
 class _Transfer:
@@ -96,23 +99,34 @@ class _Transfer:
                 have = 0
             if self._size_bytes is None:
                 self._size_bytes = _read_length(response.headers.get("Content-Length"))
-            with self._partial.open("ab") as file:
-                file.truncate(have)
+            with self._open_at(have) as file:
                 while received := response.read1(READ_BYTES):
                     have += len(received)
-                    self._write(file.write, received, have)
+                    self._write(file, received, have)
         assert self._size_bytes is not None
         if have < self._size_bytes:
             raise SourceFailed(f"the transfer ended after {have:,} of {self._size_bytes:,} bytes")
 
-    def _write(self, write: Callable[[bytes], int], received: bytes, have: int) -> None:
+    def _open_at(self, have: int) -> FileIO:
+        """The partial file, cut to its first `have` bytes. Unbuffered: no write is left for its closing."""
+        with self._writing:
+            self._refuse_abandoned()
+            file = FileIO(self._partial, "a")
+            file.truncate(have)
+            return file
+
+    def _write(self, file: FileIO, received: bytes, have: int) -> None:
         if self._size_bytes is not None and have > self._size_bytes:
             raise SourceFailed(f"the file there is longer than {self._size_bytes:,} bytes")
         with self._writing:
-            if self._abandoned:
-                raise SourceFailed("abandoned")
-            write(received)
+            self._refuse_abandoned()
+            if file.write(received) != len(received):
+                raise SourceFailed("the disk took only a part of it")
         self.events.put(have)
+
+    def _refuse_abandoned(self) -> None:
+        if self._abandoned:
+            raise SourceFailed("abandoned")
 
 
 def _read_length(header: str | None) -> int:

@@ -48,12 +48,16 @@ class WeightsFile:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Named weights: a language model's file and, for one that takes pictures, its projector's."""
+    """Named weights: a language model's file and, for one that takes pictures, its projector's.
+
+    A token of the context window takes `window_bytes_per_token`: two 16-bit vectors of every key-value head and layer.
+    """
 
     name: str
     description: str
     licence: str
     origin: str
+    window_bytes_per_token: int
     files: tuple[WeightsFile, ...]
 
     @property
@@ -61,6 +65,10 @@ class Weights:
         """Return the size of all files together, None where it is not known."""
         sizes = [file.size_bytes for file in self.files]
         return None if None in sizes else sum(size or 0 for size in sizes)
+
+    def memory_bytes(self, *, window_tokens: int) -> int | None:
+        """Return what the model takes with so many tokens of context windows, None where its size is not known."""
+        return None if self.size_bytes is None else self.size_bytes + self.window_bytes_per_token * window_tokens
 
     @property
     def sees(self) -> bool:

@@ -316,6 +316,7 @@ class _Run:
     def chunk(self, index: int, piece: Piece) -> Chunk:
         """Count a piece and return it as a chunk of choice `index`."""
         completion, reasoning = self.counted.get(index, (0, 0))
+        prompt = self.usage
         match piece:
             case TextPiece() | ToolCallPiece():
                 completion += piece.tokens
@@ -324,12 +325,14 @@ class _Run:
             case FinishPiece():
                 completion = completion if piece.completion_tokens is None else piece.completion_tokens
                 reasoning = reasoning if piece.reasoning_tokens is None else piece.reasoning_tokens
+                if piece.prompt_text_tokens is not None:
+                    prompt = replace(prompt, text_tokens=piece.prompt_text_tokens)
                 self.finished.add(index)
         self.counted[index] = (completion, reasoning)
         usage = Usage(
-            text_tokens=self.usage.text_tokens,
-            image_tokens=self.usage.image_tokens,
-            cached_tokens=_cached_tokens(piece, self.usage),
+            text_tokens=prompt.text_tokens,
+            image_tokens=prompt.image_tokens,
+            cached_tokens=_cached_tokens(piece, prompt),
             completion_tokens=sum(c for c, _ in self.counted.values()),
             reasoning_tokens=sum(r for _, r in self.counted.values()),
         )
@@ -349,7 +352,7 @@ class _Run:
 def _cached_tokens(piece: Piece, usage: Usage) -> int:
     """Return how many prompt tokens were cached; an engine counts its own picture tokens, so text is the most."""
     if isinstance(piece, FinishPiece):
-        return max(usage.cached_tokens, min(piece.cached_tokens, usage.text_tokens))
+        return min(max(usage.cached_tokens, piece.cached_tokens), usage.text_tokens)
     return usage.cached_tokens
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,25 +19,24 @@ from typing import Any
 import msgspec
 
 from vitrail.domain.chat import Sampling
-from vitrail.domain.errors import InvalidArgument, Unavailable
+from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
 from vitrail.domain.pictures import PreparedImage
-from vitrail.engines.base import Capabilities, Health, Piece, Prompt, Token
+from vitrail.engines.base import Capabilities, FinishPiece, Health, Piece, Prompt, Token
 from vitrail.engines.digests import read_digest
 from vitrail.engines.forced_tools import force_tools, plan_sampling, read_calls
-from vitrail.engines.llama.gguf_header import read_control_tokens
+from vitrail.engines.llama.gguf_header import Vocabulary, read_vocabulary
+from vitrail.engines.llama.link import Link
 from vitrail.engines.llama.markers import Neutraliser
 from vitrail.engines.llama.memory_files import Lend, MemoryFiles
 from vitrail.engines.llama.options import LlamaOptions
 from vitrail.engines.llama.process import Child, start_child
 from vitrail.engines.llama.supervisor import Supervisor, Watchdog
-from vitrail.engines.openai_client import OpenAIClient, Stalled
+from vitrail.engines.openai_client import Stalled
 from vitrail.engines.openai_wire import Json, Rendering, render_chat
 from vitrail.engines.picture_format import PictureFormat
 from vitrail.engines.pictures import render_data_uri
 
-CHAT_PATH = "/v1/chat/completions"
 COUNT_PATH = "/v1/chat/completions/input_tokens"
-SPARE_CONNECTIONS = 4  # beside the generations; llama.cpp has so many threads, and each kept connection holds one
 MEMORY_FILES = 64  # at once; each is an open file of ours
 RANDOM_SEED = 0xFFFFFFFF  # what llama.cpp takes as "choose one"
 ONE_PIXEL_BMP = "data:image/bmp;base64,Qk06AAAAAAAAADYAAAAoAAAAAQAAAAEAAAABABgAAAAAAAQAAAATCwAAEwsAAAAAAAAAAAAAAAAAAA=="
@@ -54,7 +53,7 @@ class LlamaEngine:
         self._mmproj = mmproj
         watchdog = Watchdog(self._probe, pause_seconds=options.probe_seconds)
         self._supervisor = Supervisor(self._spawn, options.pauses, watchdog=watchdog)
-        self._client: OpenAIClient | None = None
+        self._link: Link | None = None
         self._files = MemoryFiles(memory_files if mmproj is not None else 0)
         self._room = asyncio.Semaphore(options.parallel)  # who waits inside llama.cpp would look like a hung child
         self._capabilities = Capabilities(images=mmproj is not None, logprobs=True, structured=True, tools=True)
@@ -62,6 +61,7 @@ class LlamaEngine:
         self._fingerprint = ""
         self._read_state: tuple[tuple[int, int], ...] = ()
         self._media_marker = ""
+        self._vocabulary = Vocabulary((), 0)
         self._plain = Neutraliser(())
 
     @property
@@ -105,9 +105,7 @@ class LlamaEngine:
     async def close(self) -> None:
         """End the child process; generations in flight fail with Unavailable."""
         await self._supervisor.close()
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        await self._drop_link()
         self._files.close()
 
     async def health(self) -> Health:
@@ -122,6 +120,7 @@ class LlamaEngine:
     async def count_text_tokens(self, prompt: Prompt) -> int:
         """Return the tokens of the templated prompt without those that stand for pictures."""
         self._refuse(prompt)
+        self._refuse_surely_too_long(prompt)
         if not self._has_template_tools:
             prompt = replace(force_tools(prompt), response_format=None)  # a grammar has no tokens, and takes time
         body = render_chat(prompt, Sampling(), self._rendering(lambda _: ONE_PIXEL_BMP))
@@ -157,39 +156,53 @@ class LlamaEngine:
 
     async def _generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece, None]:
         async with self._room:
-            client = self._ready_client()
-            with self._killing_when_stalled(), self._files.lending() as lend:
+            link = self._ready_link()
+            views = sum(image.plan.tiles + 1 for image in prompt.images)
+            with self._files.lending() as lend:
                 body = await asyncio.to_thread(self._render_body, prompt, sampling, lend)
-                async with aclosing(client.stream_chat(CHAT_PATH, body, top_logprobs=sampling.top_logprobs)) as pieces:
-                    async for piece in pieces:
-                        yield piece
+                if link is not self._link:  # the child has ended meanwhile, and what was lent to it was lost
+                    raise self._refusal()
+                try:
+                    async with aclosing(link.stream(body, views=views, top_logprobs=sampling.top_logprobs)) as pieces:
+                        async for piece in pieces:
+                            yield _without_strange_stop(piece, sampling)
+                except Stalled:
+                    self._suspect(link)
+                    raise
+
+    def _suspect(self, link: Link) -> None:
+        """See to it that a child in which a request stalled ends if nothing else gets on in it either."""
+        if link.is_stuck:
+            self._supervisor.kill(link.child, reason="no answer got on within the limit")
+        else:
+            self._supervisor.doubt(link.child)
 
     async def _call(self, method: str, path: str, body: object = None) -> Any:
         """Return the answer of a small call to the child."""
-        client = self._ready_client()
-        with self._killing_when_stalled():
-            return await client.call(method, path, body)
-
-    @contextmanager
-    def _killing_when_stalled(self) -> Iterator[None]:
-        """Kill the child that is current now if it stops answering within the block."""
-        child = self._supervisor.child
-        try:
-            yield
-        except Stalled:
-            if child is not None:
-                self._supervisor.kill(child, reason="no sign of life within the limit")
-            raise
+        return await self._ready_link().call(method, path, body)
 
     def _refuse(self, prompt: Prompt) -> None:
         """Raise InvalidArgument for what this model cannot take, before anything is sent."""
         if prompt.images and not self._capabilities.images:
             raise InvalidArgument("This model takes text only, and the request has images.")
 
-    def _ready_client(self) -> OpenAIClient:
-        if self._supervisor.child is None or self._client is None:
-            raise Unavailable(retry_after_seconds=max(1.0, self._supervisor.pause_seconds))
-        return self._client
+    def _refuse_surely_too_long(self, prompt: Prompt) -> None:
+        """Raise ContextTooLong where even the longest tokens would be too many; to count megabytes takes seconds."""
+        chars = sum(len(message.text) for message in prompt.messages)
+        least_tokens = chars // max(1, self._vocabulary.longest_token_chars)
+        if self._vocabulary.longest_token_chars and least_tokens >= self._options.context_tokens:
+            raise ContextTooLong(
+                f"This model's maximum prompt length is {self._options.context_tokens} but the request contains "
+                f"more than {least_tokens} tokens."
+            )
+
+    def _ready_link(self) -> Link:
+        if self._supervisor.child is None or self._link is None:
+            raise self._refusal()
+        return self._link
+
+    def _refusal(self) -> Unavailable:
+        return Unavailable(retry_after_seconds=max(1.0, self._supervisor.pause_seconds))
 
     def _render_body(self, prompt: Prompt, sampling: Sampling, lend: Lend) -> bytes:
         """The request to llama.cpp as JSON. Megabytes of pictures are copied, so not for the event loop."""
@@ -202,6 +215,8 @@ class LlamaEngine:
 
         body = render_chat(prompt, sampling, self._rendering(image_url))
         body |= {"cache_prompt": self._options.prompt_cache, "timings_per_token": True, "return_progress": True}
+        if sampling.stop:
+            body["verbose"] = True  # the last chunk tells which one was met
         if sampling.logprobs:
             body["top_logprobs"] = max(1, sampling.top_logprobs)  # with 0 there are no logprobs at all
         if sampling.seed is not None:
@@ -212,27 +227,26 @@ class LlamaEngine:
         return Rendering(image_url=image_url, plain=self._plain)
 
     async def _spawn(self) -> Child:
-        """Return a new child that answers, with `_client` set to speak to it; the files may be others than before."""
+        """Return a new child that answers, with `_link` set to speak to it; the files may be others than before."""
+        await self._drop_link()
         await asyncio.to_thread(self._read_files)
         planned = self._options.plan_child(self._gguf, self._mmproj, memory_file=self._files.make_probe())
         child = await start_child(planned, deadline_seconds=self._options.start_seconds)
-        client = OpenAIClient(
-            child.url,
-            key=child.key,
-            patience=self._options.patience,
-            connections=self._options.parallel + SPARE_CONNECTIONS,
-        )
+        link = Link(child, self._options)
         try:
-            self._learn(await client.call("GET", "/props"))
+            self._learn(await link.call("GET", "/props"))
         except BaseException:
-            await client.close()
             child.kill()
+            await link.close()
             await child.wait()
             raise
-        previous, self._client = self._client, client
-        if previous is not None:
-            await previous.close()
-        return child
+        self._link = link
+        return child  # at once: until the supervisor has it, nobody else would end it
+
+    async def _drop_link(self) -> None:
+        if self._link is not None:
+            await self._link.close()
+            self._link = None  # afterwards: whoever waits here may be cancelled, and `close` comes again
 
     def _learn(self, props: Json) -> None:
         """Take over what llama.cpp says of the loaded model."""
@@ -251,9 +265,9 @@ class LlamaEngine:
         )
 
     async def _probe(self) -> None:
-        """Return if the child answers within the time between two probes."""
-        if self._client is not None:
-            await self._client.call("GET", "/health", seconds=self._options.probe_seconds)
+        """Return if the child answers."""
+        if self._link is not None:
+            await self._link.probe()
 
     def _read_files(self) -> None:
         """Take over what is in the weights now; raises Unavailable for what cannot be used. Blocks.
@@ -268,7 +282,8 @@ class LlamaEngine:
             state = tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
             if state == self._read_state:
                 return
-            self._plain = Neutraliser(read_control_tokens(self._gguf))
+            self._vocabulary = read_vocabulary(self._gguf)
+            self._plain = Neutraliser(self._vocabulary.control_tokens)
             self._fingerprint = self._compute_fingerprint()
             self._read_state = state
         except (OSError, ValueError) as failure:
@@ -279,6 +294,13 @@ class LlamaEngine:
         kept = self._options.model_dump(mode="json", include={"context_tokens", "image_max_tokens"})
         seen = json.dumps([version("xllamacpp"), files, kept], sort_keys=True)
         return f"llama-{hashlib.sha256(seen.encode()).hexdigest()[:16]}"
+
+
+def _without_strange_stop(piece: Piece, sampling: Sampling) -> Piece:
+    """Return the piece; what ended the text is told only if it was asked for, and not of the chat template."""
+    if isinstance(piece, FinishPiece) and piece.stop_sequence not in sampling.stop:
+        return replace(piece, stop_sequence=None)
+    return piece
 
 
 def _parse_token(item: Json) -> Token:

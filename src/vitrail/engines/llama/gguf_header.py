@@ -1,9 +1,10 @@
-"""Read the metadata at the head of a GGUF file: what a model's vocabulary calls control tokens. Knows no tensors."""
+"""Read the metadata at the head of a GGUF file: among it a model's vocabulary. Knows no tensors."""
 
 from __future__ import annotations
 
 import mmap
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 MAGIC = b"GGUF"
@@ -15,16 +16,26 @@ Scalar = int | float | bool | bytes
 Value = Scalar | list[Scalar]
 
 
-def read_control_tokens(path: Path) -> tuple[str, ...]:
-    """Return the control tokens of the model's vocabulary; raises ValueError if this is no GGUF file."""
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What a model's tokens are: those that control it, and how many characters the longest one can stand for."""
+
+    control_tokens: tuple[str, ...]
+    longest_token_chars: int
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Return the vocabulary of a language model, empty for a projector; raises ValueError if this is no GGUF file."""
     header = read_header(path)
     tokens, kinds = header.get("tokenizer.ggml.tokens", []), header.get("tokenizer.ggml.token_type", [])
     if not isinstance(tokens, list) or not isinstance(kinds, list):
         raise ValueError(f"{path.name} has a vocabulary of an unknown form")
-    return tuple(
-        token.decode("utf-8", "replace")
-        for token, kind in zip(tokens, kinds, strict=False)
-        if kind == CONTROL_TOKEN and isinstance(token, bytes)
+    known = [token for token in tokens if isinstance(token, bytes)]
+    return Vocabulary(
+        control_tokens=tuple(
+            token.decode("utf-8", "replace") for token, kind in zip(known, kinds, strict=False) if kind == CONTROL_TOKEN
+        ),
+        longest_token_chars=max(map(len, known), default=0),
     )
 
 

@@ -1,4 +1,4 @@
-"""How much memory a model takes and how much there is: arithmetic over the GGUF header, and a look at the machine."""
+"""How much memory a model takes: arithmetic over the GGUF header, and a look at a process."""
 
 from __future__ import annotations
 
@@ -36,16 +36,6 @@ def count_bytes_per_token(header: dict[str, Value]) -> int:
     key_width = _number(read("attention.key_length")) or head_width
     value_width = _number(read("attention.value_length")) or head_width
     return all_key_heads * (key_width + value_width) * VALUE_BYTES
-
-
-def read_available_bytes() -> int | None:
-    """Return the memory that could be had now without swapping, None where the machine does not say."""
-    if sys.platform != "linux":
-        return None
-    for line in Path("/proc/meminfo").read_text("ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) << 10
-    return None
 
 
 def read_resident_bytes(pid: int) -> int | None:

@@ -32,8 +32,16 @@ class LlamaOptions(BaseModel):
     warmup: bool = Field(True, description="Run the model once while loading, so that the first answer is not slower.")
     start_seconds: float = Field(180.0, gt=0, description="Longest time to load the model.")
     connect_seconds: float = Field(5.0, gt=0, description="Longest time to connect to the engine process.")
-    first_piece_seconds: float = Field(300.0, gt=0, description="Longest silence before an answer begins.")
-    idle_seconds: float = Field(60.0, gt=0, description="Longest silence within an answer; then the process is killed.")
+    first_piece_seconds: float = Field(
+        300.0,
+        gt=0,
+        description="Longest silence before an answer begins; then it fails, and the process is killed if no other "
+        "answer got on either.",
+    )
+    idle_seconds: float = Field(60.0, gt=0, description="Longest silence within an answer; then it fails.")
+    view_seconds: float = Field(
+        30.0, ge=0, description="What each 448 px tile that is still to be encoded adds to both of these limits."
+    )
     call_seconds: float = Field(30.0, gt=0, description="Longest time to count or cut a text into tokens.")
     probe_seconds: float = Field(
         10.0, gt=0, description="How often the engine process is asked for its health; killed when silent three times."

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import re
 import sys
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,13 @@ from vitrail.domain.errors import Unavailable
 from vitrail.engines.llama.spec import ChildSpec
 
 LINE_LIMIT_BYTES = 1 << 20
+LAST_WORDS_SECONDS = 1.0  # for what a process that ended still has in its pipe
+COMPLAINT = re.compile(r"[\d.]+ E .{0,60}?\w: (.{1,500})")  # time, level, module, function
+MOST_COMPLAINTS = 10
+
+
+class CannotLoad(Unavailable):
+    """The engine could not load its model."""
 
 
 class Child:
@@ -68,7 +76,8 @@ async def start_child(spec: ChildSpec, *, deadline_seconds: float) -> Child:
         limit=LINE_LIMIT_BYTES,
         start_new_session=True,
     )
-    log_pump = asyncio.create_task(_pump_log(process))
+    complaints: list[str] = []
+    log_pump = asyncio.create_task(_pump_log(process, complaints))
     try:
         async with asyncio.timeout(deadline_seconds):
             ready = await _shake_hands(process, spec)
@@ -76,9 +85,12 @@ async def start_child(spec: ChildSpec, *, deadline_seconds: float) -> Child:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+        await asyncio.wait((log_pump,), timeout=LAST_WORDS_SECONDS)
         log_pump.cancel()
         if isinstance(failure, TimeoutError):
             raise Unavailable(f"The engine process was not ready within {deadline_seconds:g} s.") from failure
+        if isinstance(failure, CannotLoad):
+            raise CannotLoad(_tell_cause(spec, [*complaints, failure.message])) from failure
         raise
     return Child(
         process,
@@ -105,12 +117,18 @@ async def _shake_hands(process: asyncio.subprocess.Process, spec: ChildSpec) -> 
     except ValueError as failure:
         raise Unavailable("The engine process said something else than that it is ready.") from failure
     if "error" in announced:
-        raise Unavailable(f"The engine could not load its model: {announced['error']}")
+        raise CannotLoad(str(announced["error"]))
     return announced
 
 
-async def _pump_log(process: asyncio.subprocess.Process) -> None:
-    """Pass the child's standard error to our log, line by line."""
+def _tell_cause(spec: ChildSpec, complaints: list[str]) -> str:
+    """Return which files could not be loaded and the first complaint, of which the others follow."""
+    names = " with ".join(path for path in (spec.gguf, spec.mmproj) if path is not None)
+    return f"The engine could not load {names}: {complaints[0].rstrip('.')}."
+
+
+async def _pump_log(process: asyncio.subprocess.Process, complaints: list[str]) -> None:
+    """Pass the child's standard error to our log, line by line, and the first errors to `complaints`."""
     assert process.stderr is not None
     log = structlog.get_logger(engine="llama", pid=process.pid)
     while True:
@@ -120,4 +138,7 @@ async def _pump_log(process: asyncio.subprocess.Process) -> None:
             continue
         if not line:
             return
-        log.debug("llama.cpp", line=line.decode("utf-8", "replace").rstrip())
+        text = line.decode("utf-8", "replace").rstrip()
+        if (complaint := COMPLAINT.match(text)) and len(complaints) < MOST_COMPLAINTS:
+            complaints.append(complaint[1])
+        log.debug("llama.cpp", line=text)

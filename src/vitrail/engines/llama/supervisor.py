@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -15,6 +17,12 @@ from vitrail.engines.llama.process import Child
 Spawn = Callable[[], Awaitable[Child]]
 Sleep = Callable[[float], Awaitable[object]]
 Clock = Callable[[], float]
+
+
+COMMON_CAUSES: dict[int, str] = {
+    signal.SIGKILL: ": killed by hand, or by the kernel for want of memory",
+    signal.SIGBUS: ": a model file was cut short while it was in use, or the disk failed",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +38,8 @@ class RestartPauses:
 class Watchdog:
     """How a child that runs and yet does nothing is found out: `probe` raises Failure where no answer comes.
 
-    It is probed after every `pause_seconds`; a child that is silent `silences` times in a row is killed.
+    It is probed after every `pause_seconds`; a child that is silent `silences` times in a row is killed. One that let a
+    request stall is probed at once, and the first silence is enough.
     """
 
     probe: Callable[[], Awaitable[None]]
@@ -59,6 +68,7 @@ class Supervisor:
         self._watchdog = watchdog
         self._sleep = sleep
         self._monotonic = monotonic
+        self._doubted = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._log = structlog.get_logger(engine="llama")
 
@@ -71,6 +81,9 @@ class Supervisor:
         """End the child for good."""
         if self._watch is not None:
             self._watch.cancel()
+        if self.child is not None:
+            self.child.kill()  # before anything is awaited: whoever closes may be cancelled
+        if self._watch is not None:
             await asyncio.wait((self._watch,))
             self._watch = None
         if self.child is not None:
@@ -84,12 +97,17 @@ class Supervisor:
             self._log.error("killing the engine process", reason=reason, pid=child.pid)
             child.kill()
 
+    def doubt(self, child: Child) -> None:
+        """Have a child that let a request stall probed at once, if it is still the current one."""
+        if child is self.child:
+            self._doubted.set()
+
     async def _keep_running(self, child: Child) -> None:
         while True:
             born = self._monotonic()
             status = await self._wait(child)
             self.child = None
-            self._log.error("the engine process ended", status=status, pid=child.pid)
+            self._log.error("the engine process ended", status=status, pid=child.pid, cause=_tell_cause(status))
             if self._monotonic() - born >= self._pauses.stable_seconds:
                 self.pause_seconds = 0.0
             child = await self._restart()
@@ -109,12 +127,17 @@ class Supervisor:
         if self._watchdog is None:
             return
         silences = 0
+        self._doubted.clear()  # it was of an earlier child
         while silences < self._watchdog.silences:
-            await asyncio.sleep(self._watchdog.pause_seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._watchdog.pause_seconds):
+                    await self._doubted.wait()
+            is_doubted = self._doubted.is_set()
+            self._doubted.clear()
             try:
                 await self._watchdog.probe()
             except Failure:
-                silences += 1
+                silences = self._watchdog.silences if is_doubted else silences + 1
             else:
                 silences = 0
             self.is_silent = silences > 0
@@ -135,3 +158,11 @@ class Supervisor:
             else:
                 self._log.info("the engine process is ready again", pid=child.pid, restarts=self.restarts)
                 return child
+
+
+def _tell_cause(status: int) -> str:
+    """Return what an exit status says, with what is behind it most often."""
+    if status >= 0:
+        return f"it ended by itself with status {status}"
+    name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+    return f"{name}{COMMON_CAUSES.get(-status, '')}"

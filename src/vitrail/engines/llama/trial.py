@@ -5,10 +5,11 @@ Called by `app.py` for `vitrail models check`. Knows nothing of weights' names.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from vitrail.engines.base import Engine, FinishPiece, Prompt, PromptMessage
 from vitrail.engines.llama.memory import read_resident_bytes
 
 QUESTION = "Tell in full sentences, as long as you can, what one may see on a walk through a harbour in the morning. "
+LEAST_PART = 0.5  # of the time is for asking, also where loading took all of it
 LONG_ANSWER = Sampling(max_tokens=256, temperature=0.0)
 Clock = Callable[[], float]
 
@@ -43,19 +45,24 @@ class Trial:
 
 
 async def try_model(engine: ProcessEngine, *, seconds: float, monotonic: Clock = time.monotonic) -> Trial:
-    """Start the engine, ask it for about `seconds` at most, and close it; raises Unavailable if it does not start."""
+    """Start the engine, ask it for about `seconds` at most, and close it; raises Unavailable if it does not start.
+
+    However long loading took, the picture and the text get a part of the time each.
+    """
     began = monotonic()
     try:
         await engine.start()
         loaded = monotonic()
+        left = max(began + seconds - loaded, LEAST_PART * seconds)
         picture_seconds = None
         if engine.capabilities.images:
-            picture_seconds, _, _ = await _ask(engine, (_draw_tile(), TextPart("What?")), began + seconds, monotonic)
-        first_seconds, rate, prompt_tokens = await _ask(engine, (TextPart(QUESTION * 8),), began + seconds, monotonic)
+            picture = await _ask(engine, (_draw_tile(), TextPart("What?")), loaded + left / 2, monotonic)
+            picture_seconds = picture.first_seconds
+        text = await _ask(engine, (TextPart(QUESTION * 8),), loaded + left, monotonic)
         return Trial(
             load_seconds=loaded - began,
-            prompt_tokens_per_second=prompt_tokens / first_seconds if prompt_tokens and first_seconds else None,
-            tokens_per_second=rate,
+            prompt_tokens_per_second=text.prompt_tokens_per_second,
+            tokens_per_second=text.tokens_per_second,
             picture_seconds=picture_seconds,
             resident_bytes=read_resident_bytes(engine.pid) if engine.pid else None,
         )
@@ -65,25 +72,50 @@ async def try_model(engine: ProcessEngine, *, seconds: float, monotonic: Clock =
 
 async def _ask(
     engine: ProcessEngine, parts: tuple[TextPart | PreparedImage, ...], deadline: float, monotonic: Clock
-) -> tuple[float | None, float | None, int | None]:
-    """The seconds to the first token, the tokens a second after it, and the prompt's tokens, as far as time allows."""
-    prompt = Prompt((PromptMessage(Role.USER, parts),))
-    prompt_tokens = await engine.count_text_tokens(prompt)
-    sampling = LONG_ANSWER if monotonic() < deadline else Sampling(max_tokens=1, temperature=0.0)
-    began, first_at, last_at, tokens = monotonic(), None, 0.0, 0
-    async with aclosing(engine.generate(prompt, sampling)) as pieces:
-        async for piece in pieces:
-            if isinstance(piece, FinishPiece):
-                break
-            last_at = monotonic()
-            first_at = first_at if first_at is not None else last_at
-            tokens += piece.tokens
-            if last_at > deadline:
-                break
-    if first_at is None:
-        return None, None, prompt_tokens
-    rate = (tokens - 1) / (last_at - first_at) if tokens > 1 and last_at > first_at else None
-    return first_at - began, rate, prompt_tokens
+) -> _Measured:
+    """Ask, and give up at the deadline with what was seen until then."""
+    measured = _Measured(monotonic)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, deadline - monotonic())):
+            prompt = Prompt((PromptMessage(Role.USER, parts),))
+            measured.prompt_tokens = await engine.count_text_tokens(prompt)
+            measured.began = monotonic()
+            async with aclosing(engine.generate(prompt, LONG_ANSWER)) as pieces:
+                async for piece in pieces:
+                    if not isinstance(piece, FinishPiece):
+                        measured.note(piece.tokens)
+    return measured
+
+
+@dataclass(slots=True)
+class _Measured:
+    """How one answer came; rates are None for what did not come in time."""
+
+    monotonic: Clock
+    prompt_tokens: int = 0
+    tokens: int = 0
+    began: float = 0.0
+    first_at: float | None = None
+    last_at: float = 0.0
+
+    def note(self, tokens: int) -> None:
+        self.last_at = self.monotonic()
+        self.first_at = self.last_at if self.first_at is None else self.first_at
+        self.tokens += tokens
+
+    @property
+    def first_seconds(self) -> float | None:
+        return None if self.first_at is None else self.first_at - self.began
+
+    @property
+    def prompt_tokens_per_second(self) -> float | None:
+        return self.prompt_tokens / self.first_seconds if self.first_seconds else None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        if self.first_at is None or self.tokens < 2 or self.last_at <= self.first_at:
+            return None
+        return (self.tokens - 1) / (self.last_at - self.first_at)
 
 
 def _draw_tile() -> PreparedImage:

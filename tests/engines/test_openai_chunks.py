@@ -8,7 +8,7 @@ from tests.engines.other_server import delta, usage
 from vitrail.domain.chat import ToolCall
 from vitrail.domain.completion import FinishReason, TokenLogprob
 from vitrail.engines.base import FinishPiece, ReasoningPiece, TextPiece, ToolCallPiece
-from vitrail.engines.openai_wire import ChunkParser
+from vitrail.engines.openai_chunks import ChunkParser
 
 
 def parse(*chunks, **options):
@@ -37,7 +37,7 @@ def told(chunk, *tokens):
 @pytest.mark.parametrize(
     ("reason", "arguments"),
     [
-        ("tool_calls", '{"colour": "dark gre'),  # vLLM's word for it, whatever ended the call
+        ("tool_calls", '{"colour": "dark gre'),  # the word of vLLM before about 0.30, whatever ended the call
         ("tool_calls", '{"colour": "dark gre"}'),  # and it writes the end of the JSON itself, as does SGLang
         ("length", '{"colour": "dark gre"}'),
         ("stop", '{"colour": "dark gre'),
