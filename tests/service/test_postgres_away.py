@@ -98,6 +98,7 @@ async def served(tmp_path: Path, postgres_server: PostgresServer) -> AsyncIterat
     finally:
         await asyncio.to_thread(server.end)
         database.close()
+    assert "Traceback" not in server.log.read_text()
 
 
 def assert_away(answers: list[httpx2.Response]) -> None:

@@ -106,6 +106,8 @@ class JobRunner:
             self._work.clear()  # before looking, so that a job which comes meanwhile is not slept over
             try:
                 found = not self._paused() and await self.run_next()
+            except DatabaseAway:  # which the database itself logged, once
+                pass
             except Exception as error:  # noqa: BLE001 - the outermost frame of the runner: it has to go on
                 self._log.error("job runner failed", exc_info=error)
             if not found:
