@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from vitrail.app_engines import build_engine, build_image_engine, language_weights, plan_budget
+from vitrail.app_engines import build_engine, build_image_engine, fit_window, language_weights, plan_budget
 from vitrail.data_dir import make_data_dir
 from vitrail.engines.base import Engine, Restarting
 from vitrail.engines.image_slots import ImageSlots
@@ -204,7 +204,9 @@ def _wire(
 ) -> Runtime:
     keyring = Keyring(database, settings.keys, monotonic=time.monotonic)
     all_engines: dict[str, Engine | ImageSlots] = {**engines, **image_engines}
-    catalog = Catalog(settings.served_models, fingerprint_text=lambda model: all_engines[model.id].fingerprint)
+    pairs = zip(settings.served_models, settings.models, strict=True)
+    models = [fit_window(model, entry, settings) for model, entry in pairs]
+    catalog = Catalog(models, fingerprint_text=lambda model: all_engines[model.id].fingerprint)
     billing = Billing(database, settings.billing)
     ledger = Ledger(database, settings.ledger, billing=billing)
     admission = Admission(keyring, limits=limits, billing=billing)

@@ -9,11 +9,13 @@ from typing import assert_never, cast
 
 from vitrail.data_dir import make_data_dir
 from vitrail.domain.errors import Unavailable
+from vitrail.domain.models import Model
 from vitrail.engines.base import Engine
 from vitrail.engines.image_slots import ImageSlots
 from vitrail.engines.llama.memory import plan_memory
 from vitrail.engines.llama.memory_limits import read_available_bytes
 from vitrail.engines.llama.trial import ProcessEngine, Trial, try_model
+from vitrail.engines.llama.window import read_window
 from vitrail.engines.memory_budget import MemoryBudget
 from vitrail.engines.on_demand import OnDemand, Reloadable
 from vitrail.engines.registry import make_engine
@@ -58,6 +60,30 @@ def plan_budget(settings: Settings) -> MemoryBudget | None:
     generations = [_slots_options(entry, settings).generations or settings.llama.parallel for entry in entries]
     queue = settings.slots.queue + max(generations, default=0)
     return MemoryBudget(budget_bytes, wait_seconds=settings.slots.wait_seconds, queue=queue)
+
+
+def fit_window(model: Model, entry: ModelEntry, settings: Settings) -> Model:
+    """Return the model with no more text than its engine takes, by its settings and its weights.
+
+    Pictures are not held to that window here: they are billed by the tile rule, and may take fewer tokens of it.
+    Raises Unavailable for weights that are not here or cannot be used.
+    """
+    match entry.engine:
+        case "llama":
+            gguf = _llama_files(entry, settings).gguf
+            return replace(model, text_tokens=_read_window(gguf, settings.llama.context_tokens))
+        case "facts":
+            _, gguf = language_weights(entry, settings)
+            return replace(model, text_tokens=_read_window(gguf, settings.facts.context_tokens))
+        case _:
+            return model
+
+
+def _read_window(gguf: Path, context_tokens: int) -> int:
+    try:
+        return read_window(gguf, context_tokens=context_tokens)
+    except (OSError, ValueError) as failure:
+        raise Unavailable(f"The model file {gguf} cannot be used: {failure}.") from failure
 
 
 def build_engine(

@@ -34,7 +34,7 @@ def test_every_variable_is_a_setting() -> None:
     "text",
     [
         (DEPLOY / "vitrail.toml").read_text(),
-        next(d["data"]["vitrail.toml"] for d in DOCUMENTS if d.get("kind") == "ConfigMap"),
+        next(d["data"]["vitrail.toml"] for d in DOCUMENTS if "vitrail.toml" in d.get("data", ())),
     ],
     ids=["compose", "kubernetes"],
 )
@@ -65,23 +65,86 @@ def test_the_board_shows_metrics_that_are_there() -> None:
     assert named and named <= known
 
 
-def test_a_stopped_process_has_time_to_drain() -> None:
-    """Compose and Kubernetes wait longer than running generations get."""
-    deployment: Any = next(d for d in DOCUMENTS if d.get("kind") == "Deployment" and d["metadata"]["name"] == "vitrail")
-    seconds = deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-    compose: Any = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    assert compose["services"]["vitrail-1"]["stop_grace_period"] == f"{seconds}s"
-    assert seconds > Settings().server.drain_seconds + SlotsOptions().drain_seconds
+@pytest.fixture
+def deployment() -> Any:
+    """The Deployment of Vitrail."""
+    return next(d for d in DOCUMENTS if d.get("kind") == "Deployment" and d["metadata"]["name"] == "vitrail")
 
 
-def test_probes_and_ports_agree() -> None:
-    """The probes are routes of the server, on the port that the container has."""
-    deployment: Any = next(d for d in DOCUMENTS if d.get("kind") == "Deployment" and d["metadata"]["name"] == "vitrail")
+@pytest.fixture
+def container(deployment: Any) -> Any:
+    """Its one container."""
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+def test_a_stopped_process_has_time_to_drain(deployment: Any, container: Any) -> None:
+    """Compose and Kubernetes wait longer than running generations get, and Kubernetes than its balancers take."""
+    drain_seconds = Settings().server.drain_seconds + SlotsOptions().drain_seconds
+    program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert program == "sleep" and 5 <= int(seconds) <= 30
+    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > int(seconds) + drain_seconds
+    compose: Any = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    assert int(compose["services"]["vitrail-1"]["stop_grace_period"].removesuffix("s")) > drain_seconds
+
+
+def test_probes_and_ports_agree(container: Any) -> None:
+    """The probes are routes of the server, on the port that the container has."""
+    assert container["startupProbe"]["httpGet"]["path"] == "/livez"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert container["ports"] == [{"name": "http", "containerPort": Settings().http.port}]
     assert f"EXPOSE {Settings().http.port}" in (DEPLOY / "Dockerfile").read_text()
+
+
+def test_what_is_written_has_a_volume(container: Any) -> None:
+    """The root file system cannot be written; the data directory of the image and /tmp can."""
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+    data_dir = re.search(r"VITRAIL_DATA_DIR=(\S+)", (DEPLOY / "Dockerfile").read_text())
+    assert data_dir and mounted >= {data_dir[1], "/tmp"}
+
+
+def test_postgres_takes_the_connections_of_as_many_processes_as_may_run() -> None:
+    """Each process keeps a pool of SQLAlchemy's default size, five and ten more under load."""
+    autoscaler: Any = next(d for d in DOCUMENTS if d.get("kind") == "HorizontalPodAutoscaler")
+    postgres: Any = next(d for d in DOCUMENTS if d.get("kind") == "StatefulSet")
+    (container,) = postgres["spec"]["template"]["spec"]["containers"]
+    connections = re.search(r"max_connections=(\d+)", " ".join(container["args"]))
+    assert connections and int(connections[1]) > (autoscaler["spec"]["maxReplicas"] + 1) * 15
+    assert {"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"} in container["env"]
+
+
+def test_the_autoscaler_asks_for_what_the_adapter_gives(deployment: Any) -> None:
+    """Its metric has a rule over one of /metrics, and is below the slots that a process has."""
+    autoscaler: Any = next(d for d in DOCUMENTS if d.get("kind") == "HorizontalPodAutoscaler")
+    (pods,) = [metric["pods"] for metric in autoscaler["spec"]["metrics"] if metric["type"] == "Pods"]
+    (rule,) = yaml.safe_load((DEPLOY / "prometheus-adapter.yaml").read_text())["rules"]["custom"]
+    assert rule["name"]["as"] == pods["metric"]["name"]
+    assert "vitrail_slots{" in rule["seriesQuery"] and "vitrail_slots{" in rule["metricsQuery"]
+    assert int(pods["target"]["averageValue"]) < Settings().upstream.generations
+    assert deployment["metadata"]["name"] == autoscaler["spec"]["scaleTargetRef"]["name"]
+
+
+def test_every_pod_that_is_scraped_says_where() -> None:
+    """Prometheus keeps the pods with both annotations: Vitrail on its own port, Ray on that of its metrics."""
+    ray: Any = next(d for d in DOCUMENTS if d.get("kind") == "RayService")["spec"]["rayClusterConfig"]
+    templates = [ray["headGroupSpec"]["template"], *(group["template"] for group in ray["workerGroupSpecs"])]
+    ports = {template["metadata"]["annotations"]["prometheus.io/port"] for template in templates}
+    assert ports == {"8080"} and ray["enableInTreeAutoscaling"]
+
+
+def test_no_name_of_a_service_becomes_a_setting() -> None:
+    """Kubernetes puts services into the environment of pods, as VITRAIL_PORT and the like, unless it is told not to."""
+    specs = [d["spec"]["template"]["spec"] for d in DOCUMENTS if d.get("kind") in ("Deployment", "StatefulSet")]
+    assert len(specs) >= 5 and not any(spec["enableServiceLinks"] for spec in specs)
+
+
+def test_nginx_gives_up_idle_connections_before_vitrail_does() -> None:
+    """Else a request could meet a connection that is just being closed."""
+    text = (DEPLOY / "nginx.conf").read_text()
+    seconds = re.search(r"upstream vitrail \{.*?keepalive_timeout (\d+)s;.*?\}", text, re.DOTALL)
+    assert seconds and int(seconds[1]) < Settings().http.idle_seconds
 
 
 def test_nginx_lets_bodies_of_the_servers_size_through() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.fixtures.waiting import comes_within_a_second
 from vitrail.domain.chat import JsonFormat, Role, Sampling, TextPart, Tool
 from vitrail.domain.errors import ContextTooLong, InvalidArgument, Unavailable
 from vitrail.engines.base import Prompt, PromptMessage, ReasoningPiece, TextPiece
+from vitrail.engines.llama import engine as engine_module
 from vitrail.engines.llama.engine import LlamaEngine
 from vitrail.engines.llama.process import start_child
 
@@ -310,6 +312,19 @@ async def test_answers_do_not_depend_on_the_order_of_requests(llama, ask, collec
 async def test_tokens_of_a_cut_character_keep_their_bytes(llama):
     """A character that spans several tokens is given byte by byte."""
     assert [token.raw for token in await llama.tokenize("é")] == [b"\xc3", b"\xa9"]
+
+
+async def test_tokens_are_parsed_beside_the_event_loop(llama, monkeypatch):
+    """A megabyte may be a million of them, which held everybody up for seconds."""
+    parse, threads = engine_module._parse_token, set()
+
+    def note_thread(item):
+        threads.add(threading.get_ident())
+        return parse(item)
+
+    monkeypatch.setattr(engine_module, "_parse_token", note_thread)
+    assert len(await llama.tokenize("x" * 1000)) == 1000
+    assert threads and threading.get_ident() not in threads
 
 
 async def test_requests_before_the_start_are_refused(tiny_vlm, llama_options, ask, collect):

@@ -279,6 +279,13 @@ async def test_m16_a_signal_to_the_whole_group_does_not_end_the_child(llama, ask
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_the_child_ends_first_when_memory_is_short(llama):
+    """Linux is told to end the child, which is started again, rather than the server."""
+    process = Path("/proc") / str(llama.pid)
+    assert int((process / "oom_score_adj").read_text()) >= 500
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_the_key_is_nowhere_to_be_read(llama):
     """The child's key stands neither in its arguments nor in its environment."""
     key = llama.child_key.encode()

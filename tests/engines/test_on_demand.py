@@ -189,6 +189,44 @@ async def test_a_start_that_fails_is_a_503_and_frees_the_room(open_pair, ask, co
     assert isinstance((await collect(pair.b, ask("Hello")))[-1], FinishPiece)
 
 
+async def test_a_model_that_does_not_go_is_unready(open_pair, ask, collect, until, monkeypatch):
+    """Unloading is a state of moments: one that stays in it is told by health, until it is over."""
+    now, may_go = [0.0], asyncio.Event()
+    pair = await open_pair(clock=lambda: now[0])
+    close = pair.a.engine.close
+
+    async def close_slowly():
+        await may_go.wait()
+        await close()
+
+    monkeypatch.setattr(pair.a.engine, "close", close_slowly)
+    waiting = asyncio.create_task(collect(pair.b, ask("Hello")))
+    await until(lambda: is_state(pair, "a", "unloading"))
+    await asyncio.sleep(0.01)
+    assert (await pair.a.health()).ready
+    now[0] = 31.0
+    health = await pair.a.health()
+    assert (health.ready, health.detail) == (False, "unloading for 31 s")
+    may_go.set()
+    assert isinstance((await waiting)[-1], FinishPiece) and (await pair.a.health()).ready
+
+
+async def test_a_model_whose_end_fails_frees_the_room(open_pair, monkeypatch):
+    """Closing tells the failure, and the other models have the memory."""
+    pair = await open_pair()
+    close = pair.a.engine.close
+
+    async def fail():
+        await close()
+        raise OSError("no such process")
+
+    monkeypatch.setattr(pair.a.engine, "close", fail)
+    with pytest.raises(OSError, match="no such process"):
+        await pair.a.close()
+    assert pair.budget.reserved_bytes == 0
+    monkeypatch.setattr(pair.a.engine, "close", close)
+
+
 async def test_a_model_that_cannot_be_loaded_at_start_says_why(tiny_vlm, llama_options, tmp_path):
     """As without a budget; nothing is left reserved."""
     (tmp_path / "a.gguf").write_bytes(tiny_vlm.gguf.read_bytes()[:3000])

@@ -87,14 +87,14 @@ async def test_pauses_begin_anew_after_a_long_life():
 async def test_a_failed_restart_is_tried_again(until):
     """A restart that fails counts as another death."""
     first, last = PlayedChild(1), PlayedChild(2)
-    play = Play(first, Unavailable("out of memory"), OSError("no process"), last)
+    play = Play(first, Unavailable("out of memory"), OSError("no process"), RuntimeError("can't start a thread"), last)
     supervisor = play.supervisor()
     await supervisor.start()
     first.kill()
-    for _ in range(4):
+    for _ in range(5):
         await play.spawned.get()
     await until(lambda: is_current(supervisor, last))
-    assert play.pauses == [1.0, 2.0, 4.0]
+    assert play.pauses == [1.0, 2.0, 4.0, 5.0]
     await supervisor.close()
 
 

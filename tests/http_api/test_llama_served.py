@@ -99,6 +99,14 @@ def test_the_engine_sees_the_fitted_picture_and_its_own_count_is_exported(server
     assert 256 * tiles + 2 < used < 256 * tiles + 60
 
 
+def test_the_window_of_the_engine_is_the_models(server):
+    """The entry's own 32,768 tokens are more than llama.cpp was given: the refusal has the real limit and the count."""
+    messages = [{"role": "user", "content": "x" * 9000}]
+    status, text = fetch(server, "/v1/chat/completions", {"model": "tiny", "messages": messages})
+    assert status == 400
+    assert "maximum prompt length is 8192 text tokens but the request contains 90" in text
+
+
 def test_m04_a_killed_engine_fails_what_is_in_flight_and_is_back_by_itself(server):
     """M04 an error event in the stream, 503 for the plain answer and for new ones; then ready again, and counted."""
     assert (fetch(server, "/readyz")[0], read_metric(server, "vitrail_engine_restarts")) == (200, 0)

@@ -28,7 +28,10 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that the server offers; `context_tokens` counts text and image tokens of a prompt and its answer."""
+    """A model that the server offers; `context_tokens` counts text and image tokens of a prompt and its answer.
+
+    `text_tokens` is set where less text than that fits: pictures are billed by the tile rule, whatever room they take.
+    """
 
     id: str
     engine: str
@@ -37,11 +40,17 @@ class Model:
     input_modalities: tuple[Modality, ...] = (Modality.TEXT, Modality.IMAGE)
     output_modalities: tuple[Modality, ...] = (Modality.TEXT,)
     context_tokens: int = 8192
+    text_tokens: int | None = None
     reasoning: bool = False
     prices: Prices = Prices()
     limits: Limits = NO_LIMITS  # of each team that has none of its own
     owned_by: str = "vitrail"
     version: str = "1.0.0"
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Return how long any prompt may be, whatever it is made of."""
+        return self.context_tokens if self.text_tokens is None else min(self.context_tokens, self.text_tokens)
 
     @property
     def is_free(self) -> bool:

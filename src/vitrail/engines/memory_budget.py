@@ -141,9 +141,11 @@ class MemoryBudget:
             with suppress(asyncio.CancelledError):
                 await model.move
         self._book.begin_drop(name)
-        await model.stop()
-        self._book.end_unload(name)
-        self._advance()
+        try:
+            await model.stop()
+        finally:
+            self._book.end_unload(name)
+            self._advance()
 
     def _limit_seconds(self, name: str) -> float | None:
         """The longest wait of a newcomer; none if what others wait for is on its way: starting has its own limit."""

@@ -19,6 +19,9 @@ from vitrail.engines.memory_book import Residency
 from vitrail.engines.memory_budget import MemoryBudget
 
 FAILED_SECONDS = 30.0  # how long a load that failed makes the model unready; then a request may find out anew
+UNLOAD_SECONDS = (
+    30.0  # a model that takes longer to be gone is unready: its memory is not free, and it cannot come back
+)
 
 
 class Reloadable(Engine, Protocol):
@@ -53,8 +56,9 @@ class OnDemand:
         self._hold_seconds = hold_seconds
         self._monotonic = monotonic
         self._failed_at: float | None = None
+        self._stops_since: float | None = None
         self._holds: deque[asyncio.TimerHandle] = deque()
-        budget.add(name, needed_bytes, start=self._start, stop=engine.close)
+        budget.add(name, needed_bytes, start=self._start, stop=self._stop)
 
     @property
     def engine(self) -> Reloadable:
@@ -106,8 +110,10 @@ class OnDemand:
         """Return the engine's health while it is loaded; else whether it could be, as far as that was tried."""
         if self.is_loaded:
             return await self._engine.health()
-        residency = self._budget.residency(self._name).value
-        if self._failed_at is not None and self._monotonic() - self._failed_at < FAILED_SECONDS:
+        residency, now = self._budget.residency(self._name).value, self._monotonic()
+        if self._stops_since is not None and now - self._stops_since >= UNLOAD_SECONDS:
+            return Health(ready=False, detail=f"{residency} for {now - self._stops_since:.0f} s")
+        if self._failed_at is not None and now - self._failed_at < FAILED_SECONDS:
             return Health(ready=False, detail=f"{residency}; it could not be loaded a moment ago")
         return Health(ready=True, detail=residency)
 
@@ -154,3 +160,10 @@ class OnDemand:
             self._failed_at = self._monotonic()
             raise
         self._failed_at = None
+
+    async def _stop(self) -> None:
+        self._stops_since = self._monotonic()
+        try:
+            await self._engine.close()
+        finally:
+            self._stops_since = None

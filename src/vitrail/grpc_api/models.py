@@ -70,6 +70,6 @@ def _render_common(model: Model, call: AdmittedCall) -> dict[str, Message]:
         "input_modalities": [_MODALITIES[modality] for modality in model.input_modalities],
         "output_modalities": [_MODALITIES[modality] for modality in model.output_modalities],
         "created": Timestamp(seconds=model.created),
-        "max_prompt_length": model.context_tokens,
+        "max_prompt_length": model.prompt_tokens,
         "system_fingerprint": call.services.catalog.fingerprint(model),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from vitrail.http_api.json_answer import render_json
 from vitrail.http_api.json_body import decode_body
 from vitrail.http_api.opening import open_body
 from vitrail.http_api.parse_chat import parse_chat
+from vitrail.service.tokens import TokenView
 
 
 class Tokenize(Struct):
@@ -69,14 +71,11 @@ async def tokenize_text(admitted: AdmittedExchange) -> Response:
         asked = decode_body(body, Tokenize)
     work = exchange.services.tokens.tokenize(model=asked.model, text=asked.text, grant=admitted.grant)
     tokens = await while_connected(exchange.receive, work)
-    return render_json(
-        Tokenized(
-            token_ids=[
-                TokenRow(token_id=t.token_id, string_token=t.string_token, token_bytes=list(t.token_bytes))
-                for t in tokens
-            ]
-        )
-    )
+    return render_json(Tokenized(token_ids=await asyncio.to_thread(_render_rows, tokens)))  # there may be a million
+
+
+def _render_rows(tokens: tuple[TokenView, ...]) -> list[TokenRow]:
+    return [TokenRow(token_id=t.token_id, string_token=t.string_token, token_bytes=list(t.token_bytes)) for t in tokens]
 
 
 async def count_images(admitted: AdmittedExchange) -> Response:

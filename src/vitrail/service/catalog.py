@@ -55,7 +55,10 @@ class ModelOptions(BaseModel):
         (Modality.TEXT,), description='What it gives: ["text"], or ["image"] for an image model on engine upstream.'
     )
     context_tokens: int = Field(
-        32768, ge=256, description="Most prompt tokens, text and image together; 1024 for an image model if not set."
+        32768,
+        ge=256,
+        description="Most prompt tokens, text and image together; 1024 for an image model if not set. With `llama` "
+        "text never has more than `llama.context_tokens`, or than the file was trained on.",
     )
     reasoning: bool = Field(False, description="Takes reasoning_effort; refuses penalties and stop.")
     prices: PriceOptions = Field(PriceOptions(), description="What its tokens or generated images cost.")

@@ -43,6 +43,11 @@ def check_capabilities(request: ChatRequest, model: Model, capabilities: Capabil
 
 def check_context(*, text_tokens: int, image_tokens: int, model: Model) -> None:
     """Raise ContextTooLong when the prompt leaves no room in the model's context window."""
+    if model.text_tokens is not None and text_tokens >= model.text_tokens:
+        raise ContextTooLong(
+            f"This model's maximum prompt length is {model.text_tokens} text tokens but the request contains "
+            f"{text_tokens}."
+        )
     total_tokens = text_tokens + image_tokens
     if total_tokens >= model.context_tokens:
         raise ContextTooLong(

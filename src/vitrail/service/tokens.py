@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from vitrail.domain.chat import ChatRequest
 from vitrail.domain.completion import Usage
 from vitrail.domain.keys import Grant
 from vitrail.domain.pictures import ImageFormat, TilePlan
-from vitrail.engines.base import Engine
+from vitrail.engines.base import Engine, Token
 from vitrail.ingest.prepare import Ingest
 from vitrail.service.answer_shape import plan_shape
 from vitrail.service.catalog import Catalog
@@ -49,10 +50,7 @@ class Tokens:
     async def tokenize(self, *, model: str, text: str, grant: Grant) -> tuple[TokenView, ...]:
         """Return the tokens of `text` by the tokenizer of `model`."""
         engine = self._engines[self._catalog.resolve_language(model, grant).id]
-        return tuple(
-            TokenView(token_id=token.id, string_token=token.text, token_bytes=tuple(token.raw))
-            for token in await engine.tokenize(text)
-        )
+        return await asyncio.to_thread(_view, await engine.tokenize(text))  # there may be a million
 
     async def prompt_usage(self, request: ChatRequest, grant: Grant) -> Usage:
         """Return text and image tokens of a whole request, also of one that is too long to be answered."""
@@ -78,3 +76,9 @@ class Tokens:
             )
             for image in await self._ingest.measure(request.image_references)
         )
+
+
+def _view(tokens: tuple[Token, ...]) -> tuple[TokenView, ...]:
+    return tuple(
+        TokenView(token_id=token.id, string_token=token.text, token_bytes=tuple(token.raw)) for token in tokens
+    )

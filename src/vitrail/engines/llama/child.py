@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -28,6 +29,7 @@ def main() -> None:
     for unwanted in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the parent decides when we end
         signal.signal(unwanted, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _end_first_when_memory_is_short()
     spec = ChildSpec(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
     memory_folder = _find_memory_folder(spec.memory_file)
@@ -57,6 +59,13 @@ def _die_with_the_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _end_first_when_memory_is_short() -> None:
+    """Have Linux end us, who are started again, and not the parent, with whom all would be gone."""
+    score = Path("/proc/self/oom_score_adj")
+    with suppress(OSError):
+        score.write_text(str(max(500, int(score.read_text("ascii")))), "ascii")
 
 
 def _exit_at_end_of_input() -> None:

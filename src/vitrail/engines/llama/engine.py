@@ -134,7 +134,7 @@ class LlamaEngine:
         """Return the tokens of `text`; markers in it are cut as plain text."""
         body = {"content": text, "with_pieces": True, "add_special": False, "parse_special": False}
         tokens = (await self._call("POST", "/tokenize", body))["tokens"]
-        return tuple(_parse_token(item) for item in tokens)
+        return await asyncio.to_thread(_parse_tokens, tokens)  # there may be a million
 
     async def fetch_slots(self) -> list[Json]:
         """Return what llama.cpp says of each of its native slots, for diagnosis and tests."""
@@ -301,6 +301,10 @@ def _without_strange_stop(piece: Piece, sampling: Sampling) -> Piece:
     if isinstance(piece, FinishPiece) and piece.stop_sequence not in sampling.stop:
         return replace(piece, stop_sequence=None)
     return piece
+
+
+def _parse_tokens(items: list[Json]) -> tuple[Token, ...]:
+    return tuple(map(_parse_token, items))
 
 
 def _parse_token(item: Json) -> Token:

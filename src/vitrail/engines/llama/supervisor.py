@@ -153,7 +153,7 @@ class Supervisor:
             self.restarts += 1
             try:
                 child = await self._spawn()
-            except (Failure, OSError) as failure:
+            except Exception as failure:  # noqa: BLE001 - a loop's outermost frame: without it nobody would try again
                 self._log.error("the engine process did not start", error=str(failure))
             else:
                 self._log.info("the engine process is ready again", pid=child.pid, restarts=self.restarts)
