@@ -146,6 +146,20 @@ async def test_last_use_that_cannot_be_written_now_is_written_later(gate: Gate) 
     assert gate.keyring.find_one(new.key.id).last_used_at == gate.now
 
 
+async def test_a_teams_limits_hold_also_where_they_stand_under_an_alias(gate: Gate) -> None:
+    """As they do when the model got another id and kept the old one; whoever sets them anew replaces these."""
+    old = replace(PRICED, id="grok-2-vision", aliases=())
+    teams, new = Teams(gate.database), gate.key(team="t")
+    teams.limit("t", old.id, Limits(requests_per_minute=1), models=[old])
+    grant = await gate.admit(new)
+    await gate.admission.admit_completion(grant, FREE)
+    await gate.admission.admit_completion(grant, replace(PRICED, prices=Prices()))
+    with pytest.raises(RateLimited, match=r"\(actual/limit\): 2/1"):
+        await gate.admission.admit_completion(grant, replace(PRICED, prices=Prices()))
+    teams.limit("t", old.id, Limits(requests_per_minute=9), models=[PRICED])
+    assert teams.list_limits("t") == {PRICED.id: Limits(requests_per_minute=9)}
+
+
 async def test_a_key_has_limits_of_its_own(gate: Gate) -> None:
     """Two a minute: the third is refused for that key, whatever it asks for; another key of the team goes on."""
     new = gate.key(limits=Limits(requests_per_minute=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,11 @@ charge = true
 
 [keys]
 cache_seconds = 0
+
+[deferred]
+lease_seconds = 1
+poll_seconds = 0.05
+backoff_seconds = 1
 
 [[models]]
 id = "m"
@@ -98,6 +104,7 @@ async def served(tmp_path: Path, postgres_server: PostgresServer) -> AsyncIterat
     finally:
         await asyncio.to_thread(server.end)
         database.close()
+    assert "Traceback" not in server.log.read_text()
 
 
 def assert_away(answers: list[httpx2.Response]) -> None:
@@ -151,6 +158,30 @@ async def test_an_answer_that_ends_while_postgres_is_away_is_paid_later(served: 
             await asyncio.sleep(0.1)
             rows = await served.database.read(lambda c: list(c.execute(select(completions.c.id)).scalars()))
     assert rows == [answer.json()["id"]]
+    assert audit(served.database) == (1, ())
+
+
+@pytest.mark.timeout(180)
+async def test_deferred_completions_outlast_a_restart_and_a_hang(served: Served) -> None:
+    """Each is handed over once and paid once, whatever was lost or begun again meanwhile."""
+    accepted = await asyncio.gather(*(served.ask(deferred=True) for _ in range(12)))
+    ids = [answer.json()["request_id"] for answer in accepted]
+    await asyncio.sleep(1)
+    served.postgres.stop()
+    served.postgres.start()
+    await asyncio.sleep(1)
+    with served.postgres.hung():
+        await asyncio.sleep(3)
+    fetched: Counter[str] = Counter()
+    async with asyncio.timeout(90):
+        while len(fetched) < len(ids):
+            await asyncio.sleep(0.2)
+            for request_id in [each for each in ids if each not in fetched]:
+                answer = await served.client.get(f"/v1/chat/deferred-completion/{request_id}")
+                assert answer.status_code in (200, 202, 503), answer.text
+                fetched.update([answer.json()["id"]] if answer.status_code == 200 else [])
+    rows = await served.database.read(lambda c: list(c.execute(select(completions.c.id)).scalars()))
+    assert (fetched, sorted(rows)) == (dict.fromkeys(ids, 1), sorted(ids))
     assert audit(served.database) == (1, ())
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from vitrail.domain.chat import ChatRequest, ImagePart, Message, Role, TextPart, Tool, ToolCall
 from vitrail.domain.completion import Choice, Chunk, Completion, CompletionHead, FinishReason, Usage
@@ -21,6 +22,7 @@ from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.service.response_format import pack_response, unpack_response
 from vitrail.service.responses import Responses, ResponsesOptions
 from vitrail.store.database import Database, DatabaseOptions, open_database
+from vitrail.store.responses import ResponseRow, insert_response
 
 USAGE = Usage(text_tokens=1, image_tokens=0)
 START = datetime(2026, 11, 22, tzinfo=UTC)
@@ -113,6 +115,19 @@ async def test_an_expired_response_is_gone_and_swept(kept: Kept):
     assert await kept.responses.sweep() == 1
     rows = await kept.database.read(lambda c: c.exec_driver_sql("SELECT id FROM responses").all())
     assert rows == []
+
+
+async def test_a_long_row_of_expired_responses_is_swept_whole(kept: Kept):
+    """Some at a time, until none is left."""
+
+    def insert_all(connection: Connection) -> None:
+        for number in range(501):
+            row = ResponseRow(f"r{number}", kept.grant.team_id, None, START, START + timedelta(days=1), b"x")
+            insert_response(connection, row)
+
+    kept.database.run(insert_all)
+    kept.now = START + timedelta(days=2)
+    assert await kept.responses.sweep() == 501
 
 
 async def test_a_team_without_room_is_told_before_the_work(kept: Kept):

@@ -195,8 +195,16 @@ def test_the_sweep_takes_expired_rows_with_their_parts(database: Database) -> No
     """Only what expired before the given time goes."""
     add(database, expires_at=after(10))
     kept = add(database, expires_at=after(20))
-    assert database.run(lambda c: sql.sweep_jobs(c, expired_before=after(15))) == 1
+    assert database.run(lambda c: sql.sweep_jobs(c, expired_before=after(15), limit=9)) == 1
     assert database.run(lambda c: list(c.execute(select(job_parts.c.job_id)).scalars())) == [kept]
+
+
+def test_the_sweep_takes_no_more_than_it_is_told(database: Database) -> None:
+    """So that it is never long in one transaction."""
+    for _ in range(3):
+        add(database, expires_at=after(10))
+    swept = [database.run(lambda c: sql.sweep_jobs(c, expired_before=after(15), limit=2)) for _ in range(3)]
+    assert swept == [2, 1, 0]
 
 
 def test_f09_jobs_under_way_are_counted_by_team(database: Database) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from tests.fixtures.postgres import PostgresServer, run_postgres
+from vitrail.cli.database import opened_database
 from vitrail.store.database import Database, DatabaseOptions, DatabaseUnusable, open_database
 from vitrail.store.patience import DatabaseAway
 
@@ -71,6 +72,14 @@ async def test_a_statement_that_takes_too_long_is_given_up(database: Database):
         await database.read(lambda connection: connection.execute(text("SELECT pg_sleep(60)")))
     assert time.monotonic() - began < 2 * CALL_SECONDS
     assert await database.read(ask) == 1
+
+
+def test_a_command_may_take_longer_than_a_request(server: PostgresServer, tmp_path: Path):
+    """An audit looks at every entry, and whoever waits for it can end it."""
+    config = tmp_path / "vitrail.toml"
+    config.write_text(f'[database]\nurl = "{server.make()}"\ncall_seconds = 1\n')
+    with opened_database(tmp_path, config) as (opened, _):
+        assert opened.run_read(lambda connection: connection.execute(text("SELECT 1 FROM pg_sleep(1.5)")).scalar()) == 1
 
 
 async def test_closing_does_not_wait_for_a_hung_server(server: PostgresServer, tmp_path: Path):

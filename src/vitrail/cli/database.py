@@ -18,6 +18,7 @@ from vitrail.data_dir import make_data_dir
 from vitrail.settings import Settings
 from vitrail.store.database import Database, open_database
 
+_CALL_SECONDS = 600.0  # somebody waits for a command, who can end it, and an audit looks at every entry
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -26,7 +27,7 @@ def opened_database(data_dir: Path | None, config: Path | None) -> Iterator[tupl
     """Yield the database that the settings name, and the settings."""
     settings = load(data_dir=data_dir, config=config)
     make_data_dir(settings)
-    database = open_database(settings.database, data_dir=settings.data_dir)
+    database = open_database(settings.database, data_dir=settings.data_dir, call_seconds=_CALL_SECONDS)
     try:
         yield database, settings
     finally:

@@ -145,6 +145,8 @@ def _of_key(key: ApiKey) -> Counted:
 
 def _of_team(key: ApiKey, model: Model) -> Counted:
     """Return the limits of the key's team for a model: set for both, for the team, or the model's own."""
-    of_model, of_team = key.team_limits.get(model.id, NO_LIMITS), key.team_limits.get(ANY, NO_LIMITS)
+    names = (model.id, *model.aliases)  # a row may have the id that the model had before, or an alias
+    of_model = next((key.team_limits[name] for name in names if name in key.team_limits), NO_LIMITS)
+    of_team = key.team_limits.get(ANY, NO_LIMITS)
     limits = of_model.over(of_team).over(model.limits)
     return Counted(("team", key.team_id, model.id), f"team {key.team_id} and model {model.id}", "Your team's", limits)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from vitrail.store.patience import DatabaseAway
+
 
 @dataclass(frozen=True, slots=True)
 class Chore:
@@ -55,6 +57,8 @@ class Housekeeping:
     async def _take(self, chore: Chore) -> None:
         try:
             done = await chore.step()
+        except DatabaseAway as error:  # why, the database itself logged, once
+            self._log.error("chore put off", chore=chore.name, error=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - the outermost frame of a chore: it has to go on
             self._log.error("chore failed", chore=chore.name, exc_info=error)
         else:

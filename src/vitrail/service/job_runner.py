@@ -27,6 +27,7 @@ from vitrail.store.patience import DatabaseAway
 
 _BACKOFF_FACTOR = 4
 _RENEWALS_A_LEASE = 3
+_SWEPT_AT_ONCE = 200  # so that no other writer waits long, and the database's own limit is not reached
 
 
 class JobRunner:
@@ -86,9 +87,12 @@ class JobRunner:
         return True
 
     async def sweep(self) -> int:
-        """Delete jobs that expired longer than the grace ago; return how many."""
-        before = self._now() - timedelta(seconds=self._options.grace_seconds)
-        return await self._database.write(lambda connection: sql.sweep_jobs(connection, expired_before=before))
+        """Delete jobs that expired longer than the grace ago, some at a time; return how many."""
+        before, total = self._now() - timedelta(seconds=self._options.grace_seconds), 0
+        statement = partial(sql.sweep_jobs, expired_before=before, limit=_SWEPT_AT_ONCE)
+        while swept := await self._database.write(statement):
+            total += swept
+        return total
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -102,6 +106,8 @@ class JobRunner:
             self._work.clear()  # before looking, so that a job which comes meanwhile is not slept over
             try:
                 found = not self._paused() and await self.run_next()
+            except DatabaseAway:  # which the database itself logged, once
+                pass
             except Exception as error:  # noqa: BLE001 - the outermost frame of the runner: it has to go on
                 self._log.error("job runner failed", exc_info=error)
             if not found:

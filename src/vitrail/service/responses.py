@@ -26,6 +26,7 @@ from vitrail.store.database import Database
 
 _MEBIBYTE = 1024 * 1024
 _LONGEST_ID = 64
+_SWEPT_AT_ONCE = 200  # so that no other writer waits long, and the database's own limit is not reached
 _TOOLS_AND_ANSWERS = 2  # rows hold more than the turns that `conversation_bytes` is about
 _DO_NOT_STORE = 'Send `"store": false` and the whole conversation as `input`.'
 
@@ -92,9 +93,11 @@ class Responses:
             raise _not_found(response_id)
 
     async def sweep(self) -> int:
-        """Delete the responses of all teams that have expired; return how many."""
-        now = self._now()
-        return await self._database.write(lambda connection: sql.sweep_responses(connection, now=now))
+        """Delete the responses of all teams that have expired, some at a time; return how many."""
+        now, total = self._now(), 0
+        while swept := await self._database.write(lambda c: sql.sweep_responses(c, now=now, limit=_SWEPT_AT_ONCE)):
+            total += swept
+        return total
 
     async def _load_turns(self, previous_id: str, grant: Grant) -> tuple[Message, ...]:
         """Return what was said up to and with an earlier response."""

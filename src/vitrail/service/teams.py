@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from vitrail.domain.errors import InvalidArgument, NotFound
 from vitrail.domain.keys import ANY, Team
-from vitrail.domain.limits import Limits
+from vitrail.domain.limits import NO_LIMITS, Limits
 from vitrail.domain.models import Model
 from vitrail.service.catalog import find_model
 from vitrail.store import teams as sql
@@ -66,10 +66,16 @@ class Teams:
         team = self.find(reference)
 
         def write(connection: Connection) -> str:
-            is_known = name == ANY or (limits.is_unlimited and name in sql.find_team_limits(connection, team.id))
-            counted = name if is_known else find_model(models, name).id
-            sql.set_team_limits(connection, team.id, counted, limits)
-            return counted
+            is_served = any(model.answers_to(name) for model in models)
+            is_row = limits.is_unlimited and name in sql.find_team_limits(connection, team.id)
+            if name == ANY or (is_row and not is_served):
+                sql.set_team_limits(connection, team.id, name, limits)
+                return name
+            model = find_model(models, name)
+            for alias in model.aliases:  # rows of a time when one of them was the id
+                sql.set_team_limits(connection, team.id, alias, NO_LIMITS)
+            sql.set_team_limits(connection, team.id, model.id, limits)
+            return model.id
 
         return self._database.run(write)
 

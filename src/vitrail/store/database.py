@@ -101,8 +101,11 @@ def database_url(options: DatabaseOptions, data_dir: Path) -> str:
     return options.url or f"sqlite:///{data_dir / 'vitrail.db'}"
 
 
-def open_database(options: DatabaseOptions, *, data_dir: Path) -> Database:
-    """Open the database and bring its schema to the newest version; raises DatabaseUnusable."""
+def open_database(options: DatabaseOptions, *, data_dir: Path, call_seconds: float | None = None) -> Database:
+    """Open the database and bring its schema to the newest version; raises DatabaseUnusable.
+
+    `call_seconds` goes before the option of that name, but for the time that a connection may take.
+    """
     url = database_url(options, data_dir)
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
     engine = _make_sqlite(url, options) if is_sqlite else _make_postgres(url, options)
@@ -111,7 +114,7 @@ def open_database(options: DatabaseOptions, *, data_dir: Path) -> Database:
     except BaseException:
         engine.dispose()
         raise
-    return Database(engine, readers=options.readers, call_seconds=options.call_seconds)
+    return Database(engine, readers=options.readers, call_seconds=call_seconds or options.call_seconds)
 
 
 def _make_sqlite(url: str, options: DatabaseOptions) -> Engine:

@@ -172,9 +172,10 @@ def undo_take(connection: Connection, job_id: str, lease_id: str) -> bool:
     return _change(connection, is_mine, lease_id=None, lease_until_ms=None)
 
 
-def sweep_jobs(connection: Connection, *, expired_before: datetime) -> int:
-    """Delete jobs that expired before a time, whatever their state; return how many."""
-    return connection.execute(sql_delete(jobs).where(jobs.c.expires_at_ms < to_ms(expired_before))).rowcount
+def sweep_jobs(connection: Connection, *, expired_before: datetime, limit: int) -> int:
+    """Delete up to `limit` jobs that expired before a time, whatever their state; return how many."""
+    some = select(jobs.c.id).where(jobs.c.expires_at_ms < to_ms(expired_before)).limit(limit)
+    return connection.execute(sql_delete(jobs).where(jobs.c.id.in_(some))).rowcount
 
 
 def _is_run_under(job_id: str, lease_id: str) -> ColumnElement[bool]:

@@ -37,11 +37,12 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 def connect(options: dict[str, Any], *, seconds: float) -> BoundedConnection:
-    """Return a new connection, made in the time that the call has left, or else in `seconds`."""
+    """Return a new connection, made in `seconds`, or less where the call has less left."""
     left = seconds_left()
     if left is not None and left <= 0:
         raise OutOfTime
-    return BoundedConnection.connect(**{"connect_timeout": math.ceil(seconds if left is None else left), **options})
+    most = seconds if left is None else min(seconds, left)
+    return BoundedConnection.connect(**{"connect_timeout": math.ceil(most), **options})
 
 
 def _bounded(gen: PQGen[T]) -> Generator[Any, Any, T]:

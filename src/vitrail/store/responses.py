@@ -100,6 +100,7 @@ def count_stored_bytes(connection: Connection, team_id: str, *, now: datetime) -
     )
 
 
-def sweep_responses(connection: Connection, *, now: datetime) -> int:
-    """Delete responses that have expired; return how many."""
-    return connection.execute(sql_delete(responses).where(responses.c.expires_at_ms <= to_ms(now))).rowcount
+def sweep_responses(connection: Connection, *, now: datetime, limit: int) -> int:
+    """Delete up to `limit` responses that have expired; return how many."""
+    some = select(responses.c.id).where(responses.c.expires_at_ms <= to_ms(now)).limit(limit)
+    return connection.execute(sql_delete(responses).where(responses.c.id.in_(some))).rowcount
