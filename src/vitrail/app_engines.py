@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never, cast
 
+from vitrail.control_groups import read_available_bytes
 from vitrail.data_dir import make_data_dir
 from vitrail.domain.errors import Unavailable
 from vitrail.domain.models import Model
 from vitrail.engines.base import Engine
 from vitrail.engines.image_slots import ImageSlots
 from vitrail.engines.llama.memory import plan_memory
-from vitrail.engines.llama.memory_limits import read_available_bytes
 from vitrail.engines.llama.trial import ProcessEngine, Trial, try_model
 from vitrail.engines.llama.window import read_window
 from vitrail.engines.memory_budget import MemoryBudget

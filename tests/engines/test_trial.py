@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-import pytest
-
 from vitrail.domain.completion import FinishReason
 from vitrail.engines.base import Capabilities, FinishPiece, TextPiece
-from vitrail.engines.llama.memory_limits import read_available_bytes
 from vitrail.engines.llama.trial import try_model
 
 SECONDS = 0.4
@@ -63,53 +60,3 @@ async def test_a_model_that_never_says_a_word_is_given_up():
     trial = await try_model(engine, seconds=SECONDS)
     assert time.monotonic() - began < 5.0 and engine.is_closed
     assert (trial.picture_seconds, trial.prompt_tokens_per_second, trial.tokens_per_second) == (None, None, None)
-
-
-MEMINFO = "MemTotal: 100000 kB\nMemAvailable: 50000 kB\n"
-STAT = "anon 5\ninactive_file 1000\n"
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({"proc/meminfo": MEMINFO}, 50000 << 10),
-        ({}, None),
-        (
-            {
-                "proc/meminfo": MEMINFO,
-                "proc/self/cgroup": "0::/pod/engine\n",
-                "sys/fs/cgroup/pod/engine/memory.max": "max\n",
-                "sys/fs/cgroup/pod/engine/memory.current": "70\n",
-                "sys/fs/cgroup/pod/memory.max": "5000000\n",
-                "sys/fs/cgroup/pod/memory.current": "2000000\n",
-                "sys/fs/cgroup/pod/memory.stat": STAT,
-            },
-            3001000,
-        ),
-        (
-            {
-                "proc/meminfo": MEMINFO,
-                "proc/self/cgroup": "5:cpu,cpuacct:/a\n4:memory:/a\n",
-                "sys/fs/cgroup/memory/a/memory.limit_in_bytes": "4000000\n",
-                "sys/fs/cgroup/memory/a/memory.usage_in_bytes": "4500000\n",
-            },
-            0,
-        ),
-        (
-            {  # in a container the group's own folder is the top one
-                "proc/meminfo": MEMINFO,
-                "proc/self/cgroup": "0::/system.slice/container\n",
-                "sys/fs/cgroup/memory.max": "3000000\n",
-                "sys/fs/cgroup/memory.current": "1000000\n",
-            },
-            2000000,
-        ),
-    ],
-    ids=["no group", "nothing told", "version 2", "version 1, full", "container"],
-)
-def test_a_container_has_what_its_group_leaves(tmp_path, files, expected):
-    """The nearest limit of all groups holds, with the pages of files that the kernel would drop."""
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert read_available_bytes(tmp_path) == expected

@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pebble import ProcessExpired, ProcessPool
 from pydantic import BaseModel, ConfigDict, Field
 
+from vitrail.control_groups import count_cores
 from vitrail.domain.errors import InvalidArgument, Unavailable
 from vitrail.ingest.decode_task import Decoded, DecodeTask
 from vitrail.ingest.decode_worker import decode_in_worker, start_worker
@@ -32,7 +33,9 @@ class DecodeOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    workers: int = Field(0, ge=0, description="Decode processes; 0 means one less than there are cores, at least one.")
+    workers: int = Field(
+        0, ge=0, description="Decode processes; 0 means one less than the cores that the process may use, at least one."
+    )
     memory_bytes: int = Field(2 * 1024**3, ge=64 * 1024**2, description="Memory that one decode may take.")
     timeout_seconds: float = Field(10.0, gt=0, description="Time that one decode may take.")
     queue_seconds: float = Field(30.0, gt=0, description="Time that an image may wait for a free decode process.")
@@ -55,7 +58,7 @@ class DecodeWorkers:
         self._options = options
         self._decode = decode
         self._clock = clock
-        self._count = options.workers or max(1, (os.cpu_count() or 2) - 1)
+        self._count = options.workers or max(1, count_cores() - 1)
         self._pool: ProcessPool | None = None
         self._room = asyncio.Semaphore(self._count + 1)  # one more than can run, so that no worker idles
         self._quarantine: OrderedDict[str, float] = OrderedDict()  # digest -> when it may be tried again

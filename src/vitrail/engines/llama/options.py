@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import sys
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vitrail.control_groups import count_cores
 from vitrail.engines.llama.spec import ChildSpec
 from vitrail.engines.llama.supervisor import RestartPauses
 from vitrail.engines.openai_client import Patience
@@ -76,7 +75,7 @@ class LlamaOptions(BaseModel):
             mmproj=None if mmproj is None else str(mmproj),
             context_tokens=self.context_tokens,
             parallel=self.parallel,
-            threads=self.threads or max(1, _count_cores() - 1),
+            threads=self.threads or max(1, count_cores() - 1),
             gpu_layers=self.gpu_layers,
             image_max_tokens=self.image_max_tokens,
             prompt_cache_mib=self.prompt_cache_mib,
@@ -84,10 +83,3 @@ class LlamaOptions(BaseModel):
             memory_file=memory_file,
             key=secrets.token_urlsafe(32),
         )
-
-
-def _count_cores() -> int:
-    """The cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
