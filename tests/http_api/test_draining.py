@@ -20,9 +20,6 @@ from vitrail.service.keyring import Keyring, KeyringOptions
 from vitrail.store.database import DatabaseOptions, open_database
 
 CONFIG = """\
-[server]
-drain_seconds = 6
-
 [slots]
 generations = 1
 
@@ -34,7 +31,7 @@ script = "script.yaml"
 SCRIPT = """\
 rules:
   - {when: {text: endless}, chunks: [One, {text: ' two', delay_seconds: 3600}]}
-  - {chunks: [One, {text: ' two', delay_seconds: 3}]}
+  - {chunks: [One, {text: ' two', delay_seconds: 6}]}
 """
 QUIET = "Starting m on the scripted engine ...\n"  # what a server prints that has nothing to complain about
 STOPPING = {"code": "The service is currently unavailable", "error": "The server is stopping."}
@@ -72,15 +69,15 @@ class Served:
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    """A running server."""
+async def served(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+    """A running server, with 20 seconds to drain or those of the parameter."""
     (tmp_path / "vitrail.toml").write_text(CONFIG)
     (tmp_path / "script.yaml").write_text(SCRIPT)
     (tmp_path / "data").mkdir()
     database = open_database(DatabaseOptions(), data_dir=tmp_path / "data")
     secret = Keyring(database, KeyringOptions(), monotonic=lambda: 0.0).create(name="k").secret
     database.close()
-    server = Serving(tmp_path, "")
+    server = Serving(tmp_path, "", (f"--server-drain-seconds={getattr(request, 'param', 20)}",))
     await asyncio.to_thread(server.start)
     headers = {"authorization": f"Bearer {secret}"}
     base_url = f"http://127.0.0.1:{server.port}"
@@ -136,20 +133,20 @@ async def test_m16_a_drain(served: Served) -> None:
     assert served.server.log.read_text() == QUIET
 
 
-@pytest.mark.parametrize("second", [False, True], ids=["at the limit", "at a second signal"])
-async def test_m16_what_does_not_end_is_cut_in_words(served: Served, second: bool) -> None:
+@pytest.mark.parametrize(("served", "signals"), [(1, 1), (20, 2)], indirect=["served"], ids=["limit", "second signal"])
+async def test_m16_what_does_not_end_is_cut_in_words(served: Served, signals: int) -> None:
     """The stream ends with an error event; nothing of it looks like a fault of the server."""
-    began = time.monotonic()
     running = await served.begin("endless", stream=True)
+    began = time.monotonic()
     assert served.server.process is not None
-    served.server.process.send_signal(signal.SIGTERM)
-    if second:
+    for _ in range(signals - 1):
+        served.server.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.5)
-    ending = asyncio.create_task(asyncio.to_thread(served.server.end) if second else _wait(served.server))
+    ending = asyncio.create_task(asyncio.to_thread(served.server.end))
     answer = await running
     assert json.loads(answer.text.strip().splitlines()[-1].removeprefix("data: ")) == STOPPING
     assert await ending == 0
-    assert not second or time.monotonic() - began < 6
+    assert time.monotonic() - began < 20
     assert served.server.log.read_text() == QUIET
 
 
@@ -158,7 +155,7 @@ async def test_a_server_without_requests_ends_at_once(served: Served) -> None:
     async with open_idle(served) as idle:
         began = time.monotonic()
         assert await asyncio.to_thread(served.server.end) == 0
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 20
         assert [await reader.read() for reader, _ in idle] == [b""] * 3
 
 
@@ -173,8 +170,3 @@ async def test_a_job_that_waits_for_a_slot_is_put_back(served: Served) -> None:
     database.close()
     assert [(state, attempts) for state, attempts, _ in rows] == [("pending", 0)]
     assert rows[0][2] <= time.time() * 1000
-
-
-async def _wait(server: Serving) -> int:
-    assert server.process is not None
-    return await asyncio.to_thread(server.process.wait, 30)

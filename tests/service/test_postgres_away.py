@@ -47,7 +47,7 @@ script = "script.yaml"
 prices = { prompt_text = 20000, completion_text = 100000 }
 """
 SCRIPT = "rules: [{chunks: [One, {text: ' two', delay_seconds: 2}]}]\n"
-PATIENT_SECONDS = 15.0  # several calls of two seconds, on a busy machine
+PATIENT_SECONDS = 30.0  # several calls of two seconds, on a busy machine
 
 
 @dataclass
