@@ -6,6 +6,7 @@ Money is in ticks (1 USD = 10^10) until it is shown. Knows no SQL, no JSON and n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -285,13 +286,13 @@ def measure_spread(aggregation: Aggregation, counts: Mapping[int, int] | Mapping
     if not items:
         return 0
     if aggregation in _SHARES:
-        return _percentile(numbers, _SHARES[aggregation] * items)
+        return _percentile(numbers, math.ceil(_SHARES[aggregation] * items))
     total = sum(number * count for number, count in numbers)
     squares = sum(number * number * count for number, count in numbers)
     return Fraction(squares * items - total * total, items * items)
 
 
-def _percentile(numbers: Iterable[tuple[int, int]], rank: Fraction) -> int:
+def _percentile(numbers: Iterable[tuple[int, int]], rank: int) -> int:
     seen, last = 0, 0
     for number, count in numbers:
         seen, last = seen + count, number

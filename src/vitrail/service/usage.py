@@ -93,8 +93,14 @@ class Usage:
         for row in _within(sql.sum_usage(connection, query, buckets, totals, limit=limit), limit):
             cell(row.group, row.slot).add(row.items, zip(totals, row.numbers, strict=True))
         for of in dict.fromkeys(value.of for value in query.values if value.needs_spread):
-            for found in _within(sql.spread_usage(connection, query, buckets, of, limit=limit), limit):
-                cell(found.group, found.slot).spreads.setdefault(of, Counter())[found.found] += found.items
+            spreads: dict[tuple[int, Group], Counter[Any]] = {}  # many rows are of one slot and group
+            for slot, group, found, items in _within(
+                sql.spread_usage(connection, query, buckets, of, limit=limit), limit
+            ):
+                spread = spreads.get((slot, group))
+                if spread is None:
+                    spread = spreads[slot, group] = cell(group, slot).spreads.setdefault(of, Counter())
+                spread[found] += items
         return cells
 
 

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Integer, and_, case, func, literal, or_, select, true
 
@@ -89,9 +89,8 @@ class SummedRow:
     numbers: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SpreadRow:
-    """How often one number or name occurs among the items of a slot and group."""
+class SpreadRow(NamedTuple):
+    """How often one number or name occurs among the items of a slot and group; a tuple, since there are very many."""
 
     slot: int
     group: tuple[str, ...]
@@ -143,8 +142,12 @@ def spread_usage(
         )
         keys = [inner.c.slot, *(inner.c[name.name] for name in names), inner.c.found]
         statement = select(*keys, func.count()).group_by(*keys).limit(limit - len(out) + 1)
-        for slot, *group, value, items in connection.execute(statement):
-            out.append(SpreadRow(slot, _group(query, part, group), value, items))
+        groups: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for slot, *named, value, items in connection.execute(statement).all():
+            group = groups.get(key := tuple(named))
+            if group is None:
+                group = groups[key] = _group(query, part, named)
+            out.append(SpreadRow(slot, group, value, items))
         if len(out) > limit:
             return None
     return out
