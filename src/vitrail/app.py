@@ -31,6 +31,7 @@ from vitrail.service.housekeeping import Chore, Housekeeping
 from vitrail.service.image_generation import ImageGenerations
 from vitrail.service.invoices import Invoices
 from vitrail.service.job_runner import JobRunner
+from vitrail.service.kept_usage import KeptUsage
 from vitrail.service.keyring import Keyring
 from vitrail.service.ledger import Ledger
 from vitrail.service.management_keys import ManagementKeys
@@ -43,7 +44,7 @@ from vitrail.service.teams import Teams
 from vitrail.service.tokens import Tokens
 from vitrail.service.usage import Usage
 from vitrail.settings import ModelEntry, Settings, SettingsError
-from vitrail.store.database import Database, open_database
+from vitrail.store.database import Database, database_url, open_database
 from vitrail.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Runtime:
     completions: Completions
     jobs: JobRunner
     housekeeping: Housekeeping
+    ledger: Ledger
     ingest: Ingest
     engines: Mapping[str, Engine]
     slots: tuple[Slots | ImageSlots, ...]
@@ -112,6 +114,8 @@ async def open_runtime(
         runtime = _wire(
             settings, database, ingest, engines, image_engines, metrics, desk, limits=limits, draining=draining
         )
+        await runtime.ledger.start()
+        stack.push_async_callback(runtime.ledger.close)
         runtime.housekeeping.start()
         stack.push_async_callback(runtime.housekeeping.close)
         runtime.jobs.start()
@@ -208,7 +212,8 @@ def _wire(
     models = [fit_window(model, entry, settings) for model, entry in pairs]
     catalog = Catalog(models, fingerprint_text=lambda model: all_engines[model.id].fingerprint)
     billing = Billing(database, settings.billing)
-    ledger = Ledger(database, settings.ledger, billing=billing)
+    kept = KeptUsage(settings.data_dir, database_url=database_url(settings.database, settings.data_dir))
+    ledger = Ledger(database, settings.ledger, billing=billing, kept=kept)
     admission = Admission(keyring, limits=limits, billing=billing)
     completions = Completions(
         catalog=catalog,
@@ -241,7 +246,7 @@ def _wire(
     accounts = Accounts(database)
     housekeeping = Housekeeping(
         (
-            Chore("usage that was not written", ledger.flush, _USAGE_SECONDS, at_end=True),
+            Chore("usage that was not written", ledger.flush, _USAGE_SECONDS),
             Chore("last use of keys", keyring.write_last_used, _LAST_USE_SECONDS, at_end=True),
             Chore("expired deferred completions", jobs.sweep, settings.deferred.sweep_seconds),
             Chore("expired responses", responses.sweep, _SWEEP_SECONDS),
@@ -282,6 +287,7 @@ def _wire(
         completions=completions,
         jobs=jobs,
         housekeeping=housekeeping,
+        ledger=ledger,
         ingest=ingest,
         engines=engines,
         slots=(*engines.values(), *image_engines.values()),

@@ -161,6 +161,23 @@ async def test_an_answer_that_ends_while_postgres_is_away_is_paid_later(served: 
     assert audit(served.database) == (1, ())
 
 
+async def test_what_could_not_be_written_before_the_end_is_written_after_the_next_start(served: Served) -> None:
+    """It waits in a file of the data directory, and is paid once; the file goes when it is."""
+    asked = asyncio.create_task(served.ask())
+    await asyncio.sleep(1)
+    with served.postgres.hung():
+        answer = await asked
+        assert await asyncio.to_thread(served.server.end) == 0
+    kept = list((served.server.folder / "data").glob("unwritten-usage-*"))
+    assert answer.status_code == 200 and len(kept) == 1
+    assert kept[0].stat().st_mode & 0o077 == 0
+    await asyncio.to_thread(served.server.start)
+    rows = await served.database.read(lambda c: list(c.execute(select(completions.c.id)).scalars()))
+    assert rows == [answer.json()["id"]]
+    assert audit(served.database) == (1, ())
+    assert not list((served.server.folder / "data").glob("unwritten-usage-*"))
+
+
 @pytest.mark.timeout(180)
 async def test_deferred_completions_outlast_a_restart_and_a_hang(served: Served) -> None:
     """Each is handed over once and paid once, whatever was lost or begun again meanwhile."""

@@ -1,6 +1,6 @@
 """Write what completions used, each exactly once, and let them be paid in the same transaction.
 
-Rows that cannot be written are kept, up to a bound, and tried again.
+Rows that cannot be written are kept, up to a bound, and tried again; what is left at the end outlasts the process.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from vitrail.domain.errors import Unavailable
 from vitrail.domain.settlement import Settlement
 from vitrail.service.billing import Billing
+from vitrail.service.kept_usage import KeptUsage
 from vitrail.store.completions import insert_settlements
 from vitrail.store.database import Database
 from vitrail.store.patience import DatabaseAway
@@ -32,8 +33,11 @@ class LedgerOptions(BaseModel):
 class Ledger:
     """The usage of every completion. `settle` never raises: a row that cannot be written now waits in the spool."""
 
-    def __init__(self, database: Database, options: LedgerOptions, *, billing: Billing) -> None:
+    def __init__(
+        self, database: Database, options: LedgerOptions, *, billing: Billing, kept: KeptUsage | None = None
+    ) -> None:
         self._database = database
+        self._kept = kept
         self._options = options
         self._billing = billing
         self._spool: dict[str, Settlement] = {}  # by completion, oldest first
@@ -54,10 +58,33 @@ class Ledger:
             if settlement.completion_id in self._untried:
                 await self._write_spool()
 
+    async def start(self) -> None:
+        """Take over what an earlier process could not write."""
+        if self._kept is not None:
+            rows = await asyncio.to_thread(self._kept.load)
+            self._spool.update((row.completion_id, row) for row in rows)
+            await self.flush()
+
     async def flush(self) -> int:
         """Write what could not be written before; return how many rows were."""
         async with self._turn:
-            return await self._write_spool()
+            written = await self._write_spool()
+        if written and not self._spool and self._kept is not None:
+            await asyncio.to_thread(self._kept.clear)
+        return written
+
+    async def close(self) -> None:
+        """Write what is left, to a file where the database does not take it."""
+        await self.flush()
+        if not self._spool or self._kept is None:
+            return
+        rows = tuple(self._spool.values())
+        try:
+            path = await asyncio.to_thread(self._kept.save, rows)
+        except OSError as error:
+            self._log.error("usage is lost", rows=len(rows), error=str(error))
+        else:
+            self._log.warning("usage is kept in a file until the next start", rows=len(rows), path=str(path))
 
     async def _write_spool(self) -> int:
         rows = tuple(self._spool.values())
