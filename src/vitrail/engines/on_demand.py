@@ -19,9 +19,7 @@ from vitrail.engines.memory_book import Residency
 from vitrail.engines.memory_budget import MemoryBudget
 
 FAILED_SECONDS = 30.0  # how long a load that failed makes the model unready; then a request may find out anew
-UNLOAD_SECONDS = (
-    30.0  # a model that takes longer to be gone is unready: its memory is not free, and it cannot come back
-)
+UNLOAD_SECONDS = 30.0  # a model that takes longer to be gone is unready: its memory is not free
 
 
 class Reloadable(Engine, Protocol):
