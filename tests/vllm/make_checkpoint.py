@@ -1,8 +1,9 @@
-"""Write a tiny random InternVL in Hugging Face format, for a real vLLM to serve: `make_checkpoint.py DIR`.
+"""Write a tiny random InternVL in Hugging Face format, for a real vLLM to serve: `make_checkpoint.py DIR [tiny|small]`.
 
 Runs in the environment of `make test-vllm` (torch, transformers). Every byte is a token of its own, the picture encoder
 cuts 448 px tiles as the real model does (six at most, and the overview), and two small layers of each kind compute
 noise: counts, structure, streaming and errors are real, the words are not. The same seed writes the same weights.
+`small` is as large as lets an answer of 32 tokens take some tenths of a second of two cores, for the bench.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ TILE_PX = 448
 MAX_TILES = 6
 TOKENS_OF_A_TILE = 256
 CONTEXT_TOKENS = 8192
+
+# Of the picture encoder and of the language model: width, inner width, layers, heads.
+SIZES = {"tiny": ((32, 64, 1, 2), (64, 128, 2, 2)), "small": ((128, 256, 2, 2), (640, 1792, 10, 10))}
 
 TURN_BEGINS, TURN_ENDS = "<|im_start|>", "<|im_end|>"
 PICTURE_TOKENS = {
@@ -51,7 +55,7 @@ CHAT_TEMPLATE = """\
 
 def main() -> None:
     """Write tokenizer, processor and weights into the folder."""
-    folder = Path(sys.argv[1])
+    folder, size = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "tiny"
     torch.manual_seed(SEED)
     tokenizer = make_tokenizer()
     transformers.InternVLProcessor(
@@ -63,7 +67,7 @@ def main() -> None:
         image_seq_length=TOKENS_OF_A_TILE,
         chat_template=CHAT_TEMPLATE,
     ).save_pretrained(folder)
-    model = transformers.InternVLForConditionalGeneration(make_config(tokenizer))
+    model = transformers.InternVLForConditionalGeneration(make_config(tokenizer, size))
     model.to(torch.bfloat16).save_pretrained(folder)
 
 
@@ -86,14 +90,15 @@ def make_tokenizer() -> transformers.PreTrainedTokenizerFast:
     return tokenizer
 
 
-def make_config(tokenizer: transformers.PreTrainedTokenizerFast) -> transformers.InternVLConfig:
-    """Return the shape of the model: InternVL's, as small as it gets."""
+def make_config(tokenizer: transformers.PreTrainedTokenizerFast, size: str) -> transformers.InternVLConfig:
+    """Return the shape of the model: InternVL's, at its smallest or a bit larger."""
+    vision, text = SIZES[size]
     return transformers.InternVLConfig(
         vision_config={
-            "hidden_size": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "intermediate_size": 64,
+            "hidden_size": vision[0],
+            "intermediate_size": vision[1],
+            "num_hidden_layers": vision[2],
+            "num_attention_heads": vision[3],
             "image_size": [TILE_PX, TILE_PX],
             "patch_size": [14, 14],
             "use_absolute_position_embeddings": True,
@@ -101,10 +106,10 @@ def make_config(tokenizer: transformers.PreTrainedTokenizerFast) -> transformers
         text_config={
             "model_type": "qwen2",
             "vocab_size": len(tokenizer),
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
+            "hidden_size": text[0],
+            "intermediate_size": text[1],
+            "num_hidden_layers": text[2],
+            "num_attention_heads": text[3],
             "num_key_value_heads": 2,
             "max_position_embeddings": CONTEXT_TOKENS,
             "eos_token_id": tokenizer.convert_tokens_to_ids(TURN_ENDS),

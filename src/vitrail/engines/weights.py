@@ -104,7 +104,7 @@ class WeightsStore:
     def verify(self, name: str) -> bool:
         """Return whether every file is here and, read again from its first byte, has the right digest.
 
-        A file whose digest was never published is compared with what arrived when it was pulled.
+        A file whose digest was never published is compared with what was noted of it, while size and time are the same.
         """
         paths = [(file, self._find(file)) for file in self._entry(name).files]
         return all(
@@ -114,8 +114,8 @@ class WeightsStore:
     def remove(self, name: str) -> int:
         """Delete the files of the weights, whole or begun, and return how many bytes that frees.
 
-        The operator's own folder is left alone, and so is a file that is just being fetched. Raises WeightsUnavailable
-        for a name that does not exist.
+        The operator's own folder is left alone; a file that is just being fetched is waited for. Raises
+        WeightsUnavailable for a name that does not exist.
         """
         freed = 0
         for file in self._entry(name).files:
