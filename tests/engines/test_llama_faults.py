@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.fixtures.freezing import freeze
 from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Unavailable
 from vitrail.engines.base import FinishPiece
@@ -71,7 +72,7 @@ async def test_m05_a_hung_child_is_killed_and_replaced(tiny_vlm, llama_options, 
     await engine.start()
     try:
         hung = engine.pid
-        os.kill(hung, signal.SIGSTOP)
+        freeze(hung)
         with pytest.raises(Unavailable):
             await collect(engine, ask("Hello"))
         await until(lambda: is_gone(engine, hung))
@@ -90,7 +91,7 @@ async def test_m05_a_child_that_hangs_within_an_answer_is_killed(tiny_vlm, llama
         stream = engine.generate(ask_for_long, LONG)
         await anext(stream)
         hung = engine.pid
-        os.kill(hung, signal.SIGSTOP)
+        freeze(hung)
         with pytest.raises(Unavailable):
             async for _ in stream:
                 pass
@@ -105,7 +106,7 @@ async def test_m05_a_child_that_hangs_while_nobody_asks_is_found_out(tiny_vlm, l
     await engine.start()
     try:
         hung = engine.pid
-        os.kill(hung, signal.SIGSTOP)
+        freeze(hung)
 
         async def is_red():
             return not (await engine.health()).ready

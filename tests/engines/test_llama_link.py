@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from tests.engines.other_server import FINE, delta
+from tests.fixtures.freezing import freeze
 from vitrail.domain.chat import Sampling
 from vitrail.domain.errors import Unavailable
 from vitrail.engines.base import FinishPiece
@@ -147,7 +148,7 @@ async def test_a_stalled_count_leaves_the_child_to_the_watchdog(open_engine, ask
     """A small call that gets no answer fails; the process, which only stood still, goes on."""
     engine = await open_engine(call_seconds=2.0)
     pid = engine.pid
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     with pytest.raises(Unavailable):
         await engine.count_text_tokens(ask("Hello"))
     os.kill(pid, signal.SIGCONT)
