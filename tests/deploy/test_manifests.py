@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from bench.scaling.load import Gpu, mean
+from bench.scaling.planning import BUSY, plan
+from bench.scaling.recorded import RECORDED
 from vitrail.domain.completion import Usage
 from vitrail.domain.settlement import CompletionStatus
 from vitrail.engines.slots import SlotsOptions
@@ -115,14 +118,20 @@ def test_postgres_takes_the_connections_of_as_many_processes_as_may_run() -> Non
     assert {"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"} in container["env"]
 
 
-def test_the_autoscaler_asks_for_what_the_adapter_gives(deployment: Any) -> None:
-    """Its metric has a rule over one of /metrics, and is below the slots that a process has."""
+def test_the_autoscaler_asks_for_what_the_adapter_gives(deployment: Any, container: Any) -> None:
+    """Its metric has a rule over one of /metrics; its figures are those of a process that is as busy as planned."""
     autoscaler: Any = next(d for d in DOCUMENTS if d.get("kind") == "HorizontalPodAutoscaler")
     (pods,) = [metric["pods"] for metric in autoscaler["spec"]["metrics"] if metric["type"] == "Pods"]
     (rule,) = yaml.safe_load((DEPLOY / "prometheus-adapter.yaml").read_text())["rules"]["custom"]
     assert rule["name"]["as"] == pods["metric"]["name"]
     assert "vitrail_slots{" in rule["seriesQuery"] and "vitrail_slots{" in rule["metricsQuery"]
-    assert int(pods["target"]["averageValue"]) < Settings().upstream.generations
+    needed = plan(1000.0, RECORDED, Gpu())  # 70 % busy
+    running = 1000.0 * mean(Gpu().idle_seconds) / needed.processes
+    assert 0.8 * running < int(pods["target"]["averageValue"]) < 1.2 * running
+    (cores,) = [m["resource"]["target"] for m in autoscaler["spec"]["metrics"] if m["type"] == "Resource"]
+    asked = int(container["resources"]["requests"]["cpu"])
+    busy = 100 * BUSY * needed.cores / needed.processes / asked
+    assert 0.8 * busy < cores["averageUtilization"] < 1.2 * busy
     assert deployment["metadata"]["name"] == autoscaler["spec"]["scaleTargetRef"]["name"]
 
 
@@ -138,6 +147,12 @@ def test_no_name_of_a_service_becomes_a_setting() -> None:
     """Kubernetes puts services into the environment of pods, as VITRAIL_PORT and the like, unless it is told not to."""
     specs = [d["spec"]["template"]["spec"] for d in DOCUMENTS if d.get("kind") in ("Deployment", "StatefulSet")]
     assert len(specs) >= 5 and not any(spec["enableServiceLinks"] for spec in specs)
+
+
+def test_nginx_never_sends_a_request_again_that_may_have_been_taken() -> None:
+    """Only where nobody could be reached; a POST that was sent could be answered, and paid, twice."""
+    text = (DEPLOY / "nginx.conf").read_text()
+    assert re.findall(r"proxy_next_upstream ([^;]+);", text) == ["error"]
 
 
 def test_nginx_gives_up_idle_connections_before_vitrail_does() -> None:
