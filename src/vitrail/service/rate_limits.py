@@ -1,8 +1,9 @@
 """Count requests and tokens against limits, in memory or in a Valkey that all processes share.
 
-Called by `admission` alone. Requests are counted in a moving window, so no second or minute ever has more than its
-limit. Tokens are counted in windows of a minute that begin with a first request: what a prompt has when it is admitted,
-the answer's when it is settled. Knows nothing of keys, models or money: whoever asks names who is counted.
+Called by `admission` alone. Requests are counted in a moving window, so no second or minute has more than its limit
+where the clocks of all machines agree. Tokens are counted in windows of a minute that begin with a first request: what
+a prompt has when it is admitted, the answer's when it is settled. Knows nothing of keys, models or money: whoever asks
+names who is counted.
 """
 
 from __future__ import annotations
