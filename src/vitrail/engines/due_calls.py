@@ -19,9 +19,9 @@ from vitrail.domain.chat import ToolCall, ToolMode
 from vitrail.domain.completion import FinishReason
 from vitrail.domain.errors import Unavailable
 from vitrail.engines.base import FinishPiece, Piece, Prompt, ReasoningPiece, TextPiece, ToolCallPiece
+from vitrail.engines.json_reply import THOUGHT
 
 NO_CALL = "The model did not call the function that the request requires."
-THOUGHT = re.compile(r"\s*<think>(.*?)</think>", re.S)
 FENCED = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.S)
 
 

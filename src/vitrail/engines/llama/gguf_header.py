@@ -39,6 +39,12 @@ def read_vocabulary(path: Path) -> Vocabulary:
     )
 
 
+def read_architecture(header: dict[str, Value]) -> str:
+    """Return what the model's own keys begin with, nothing where the header does not tell."""
+    architecture = header.get("general.architecture", b"")
+    return architecture.decode("utf-8", "replace") if isinstance(architecture, bytes) else ""
+
+
 def read_header(path: Path) -> dict[str, Value]:
     """Return the metadata by key, strings as bytes; raises ValueError if this is no GGUF file."""
     try:

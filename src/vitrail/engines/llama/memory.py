@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from vitrail.engines.llama.gguf_header import Value, read_header
+from vitrail.engines.llama.gguf_header import Value, read_architecture, read_header
 
 VALUE_BYTES = 2  # the key-value cache holds 16-bit numbers
 
@@ -22,8 +22,7 @@ def plan_memory(gguf: Path, mmproj: Path | None, *, context_tokens: int, paralle
 
 def count_bytes_per_token(header: dict[str, Value]) -> int:
     """Return how many bytes of the context window one token takes, 0 where the header does not tell."""
-    architecture = header.get("general.architecture", b"")
-    prefix = architecture.decode("utf-8", "replace") if isinstance(architecture, bytes) else ""
+    prefix = read_architecture(header)
 
     def read(key: str) -> Value:
         return header.get(f"{prefix}.{key}", 0)

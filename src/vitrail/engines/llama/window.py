@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vitrail.engines.llama.gguf_header import read_header
+from vitrail.engines.llama.gguf_header import read_architecture, read_header
 
 
 def read_window(gguf: Path, *, context_tokens: int) -> int:
@@ -13,7 +13,5 @@ def read_window(gguf: Path, *, context_tokens: int) -> int:
     Raises ValueError if `gguf` is no GGUF file.
     """
     header = read_header(gguf)
-    architecture = header.get("general.architecture", b"")
-    name = architecture.decode("utf-8", "replace") if isinstance(architecture, bytes) else ""
-    trained = header.get(f"{name}.context_length")
+    trained = header.get(f"{read_architecture(header)}.context_length")
     return min(context_tokens, trained) if isinstance(trained, int) and trained > 0 else context_tokens
